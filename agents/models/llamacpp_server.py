@@ -1,0 +1,33 @@
+"""The child process that serves a GGUF over HTTP: `python -m outlay.agents.models.llamacpp_server GGUF SLOTS`.
+
+Prints its address, then serves until its standard input ends: it cannot outlive its parent.
+"""
+
+import os
+import sys
+
+CONTEXT_TOKENS = 8192
+"""Per slot."""
+
+
+def main() -> None:
+    import xllamacpp
+
+    path, slots = sys.argv[1], int(sys.argv[2])
+    options = xllamacpp.CommonParams()
+    options.model.path = path
+    options.n_parallel = slots
+    options.n_ctx = CONTEXT_TOKENS * slots
+    options.cpuparams.n_threads = os.cpu_count() or 2
+    options.port = 0
+    options.use_jinja = True
+    options.ui = False
+    options.verbosity = -1
+    server = xllamacpp.Server(options)
+    print(f"ADDRESS {server.listening_address}", flush=True)
+    sys.stdin.read()
+    os._exit(0)  # the server's threads do not end by themselves
+
+
+if __name__ == "__main__":
+    main()

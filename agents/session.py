@@ -1,0 +1,192 @@
+"""The only implementation of `Session`: every call is reserved, recorded, made, settled and recorded again.
+
+What is about to be sent or run is on disk, with what is held for it, before it is sent or run. A process that dies in
+between leaves a request without a reply, and readers of the log count what was held.
+"""
+
+import time
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from outlay.agents.conversation import Conversation
+from outlay.agents.costs.catalogue import CallCosts
+from outlay.agents.errors import BudgetExceeded, ModelError
+from outlay.agents.events import BudgetRefused, Evaluated, FileChanged, ModelReply, Recorder, ToolCalled, ToolReturned
+from outlay.agents.ledger import Account, Hold
+from outlay.agents.types import Message, Model, Reply, Request, ToolCall
+from outlay.agents.verdicts import better, observation, verdict_record
+from outlay.sandbox.errors import PathRefused, SandboxError
+from outlay.sandbox.types import Sandbox
+from outlay.tasks.errors import VerifierError
+from outlay.tasks.types import Submission, Task, Verdict
+from outlay.tools.errors import ArgumentsRefused
+from outlay.tools.schema import parse
+from outlay.tools.types import AnyTool, ToolContext, ToolResult
+
+MIN_REPLY_TOKENS = 16
+"""A call that could not answer more than this is refused instead of made."""
+
+
+@dataclass(eq=False)
+class RolloutSession:
+    """One attempt's session."""
+
+    task: Task
+    tools: Mapping[str, AnyTool]
+    account: Account
+    rng: Random
+    sandbox: Sandbox
+    recorder: Recorder
+    judge: Callable[[Submission], Awaitable[Verdict]]
+    """The task's verifier on the search split."""
+    model: Model | None = None
+    costs: CallCosts | None = None
+    seed: int | None = None
+    """Of the model's sampling."""
+    submitted: Submission | None = None
+    best: tuple[float, Submission] | None = None
+    """The best valid evaluation so far."""
+    conversation: Conversation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.conversation = Conversation(self.recorder)
+
+    async def ask(self, messages: Sequence[Message], *, max_tokens: int = 1024) -> Reply:
+        if self.model is None or self.costs is None:
+            raise RuntimeError("this agent was registered with uses_model=False, so it has no model to ask")
+        offered = tuple(self.tools.values())
+        request = Request(messages, offered, max_tokens, seed=self.seed)
+        counted = await self.model.count_tokens(request)
+        hold, max_tokens = self._hold_call(counted, max_tokens, self.costs)
+        request = Request(messages, offered, max_tokens, seed=self.seed)
+        sent = self.conversation.request(self.model.name, request, hold.worst)
+        began = time.perf_counter()
+        try:
+            reply = await self.model.complete(request)
+        except BaseException as error:
+            unknown = not isinstance(error, ModelError) or error.billed
+            self._close(hold, sent, began, cost=hold.worst if unknown else {}, unknown=unknown, error=error)
+            raise
+        cost = {"model_calls": 1, **self.costs.amounts(reply.usage)}
+        hold.settle(cost)
+        self.conversation.reply(sent, reply, cost, time.perf_counter() - began)
+        return reply
+
+    def _hold_call(self, counted: int, max_tokens: int, costs: CallCosts) -> tuple[Hold, int]:
+        """Reserves the worst case, with `max_tokens` lowered to what fits."""
+
+        def overdraws(tokens: int) -> bool:
+            worst = costs.worst(counted, tokens)
+            lefts = ((amount, self.account.left_units(meter)) for meter, amount in worst.items())
+            return any(left is not None and amount > left for amount, left in lefts)
+
+        if overdraws(max_tokens):
+            affordable = bisect_left(range(max_tokens), True, key=overdraws) - 1
+            max_tokens = max(affordable, min(max_tokens, MIN_REPLY_TOKENS))
+        return self._reserve({"model_calls": 1, **costs.worst(counted, max_tokens)}), max_tokens
+
+    def _close(
+        self, hold: Hold, sent: int, began: float, *, cost: Mapping[str, int], unknown: bool, error: BaseException
+    ) -> None:
+        hold.settle(cost)
+        self.recorder.write(
+            ModelReply(
+                request=sent,
+                outcome="unknown" if unknown else "failed",
+                cost=cost,
+                wall_s=time.perf_counter() - began,
+                error=f"{type(error).__name__}: {error}",
+            )
+        )
+
+    def _reserve(self, worst: Mapping[str, int]) -> Hold:
+        try:
+            return self.account.reserve(worst)
+        except BudgetExceeded as e:
+            left = e.limit - e.spent - e.held
+            self.recorder.write(BudgetRefused(meter=e.meter, asked=e.asked, left=left, limit=e.limit))
+            raise
+
+    async def act(self, call: ToolCall) -> ToolResult:
+        tool = self.tools.get(call.name)
+        refusal, units, args = "", {}, None
+        if tool is None:
+            refusal = f"There is no tool {call.name!r}. Tools: {', '.join(self.tools)}."
+        else:
+            try:
+                args = parse(tool, call.arguments)
+                units = dict(tool.units(args))
+            except ArgumentsRefused as error:
+                refusal = str(error)
+        worst = {"tool_calls": 1, **units}
+        hold = self._reserve(worst)
+        began = time.perf_counter()
+        called = self.recorder.write(ToolCalled(id=call.id, name=call.name, arguments=call.arguments, held=worst))
+        try:
+            if tool is None or args is None:
+                result = ToolResult(refusal, is_error=True)
+            else:
+                result = await self._run(tool, args)
+            if result.submits:
+                self.submitted = await self.collect()
+        finally:
+            hold.settle(worst)
+        self._record_result(called, call.id, result, worst, time.perf_counter() - began)
+        return result
+
+    async def _run(self, tool: AnyTool, args: object) -> ToolResult:
+        """Infrastructure errors pass; whatever else a tool raises is the model's to mend."""
+        evaluate = self._evaluate_as_tool if "evaluate" in self.tools else None
+        try:
+            return await tool(args, ToolContext(self.sandbox, evaluate))
+        except PathRefused as error:
+            return ToolResult(str(error), is_error=True)
+        except (SandboxError, VerifierError):
+            raise
+        except Exception as error:
+            return ToolResult(f"{type(error).__name__}: {error}", is_error=True)
+
+    def _record_result(
+        self, called: int, call_id: str, result: ToolResult, cost: Mapping[str, int], wall_s: float
+    ) -> None:
+        seq = self.recorder.write(
+            ToolReturned(
+                call=called, text=result.text, data=result.data, is_error=result.is_error, cost=cost, wall_s=wall_s
+            )
+        )
+        self.conversation.results[call_id] = (seq, result.text)
+
+    async def write(self, path: str, body: bytes) -> None:
+        await self.sandbox.write(path, body)
+        self.recorder.write(FileChanged(path=path, body=self.recorder.blob(body)))
+
+    async def evaluate(self) -> Verdict:
+        hold = self._reserve({"evaluations": 1})
+        try:
+            return await self._evaluate({"evaluations": 1})
+        finally:
+            hold.settle({"evaluations": 1})
+
+    async def _evaluate_as_tool(self) -> ToolResult:
+        return observation(self.task, await self._evaluate({}))
+
+    async def _evaluate(self, cost: Mapping[str, int]) -> Verdict:
+        submission = await self.collect()
+        verdict = await self.judge(submission)
+        if verdict.score is not None and (self.best is None or better(self.task, verdict.score, self.best[0])):
+            self.best = (verdict.score, submission)
+        blobs = {path: self.recorder.blob(body) for path, body in submission.files.items()}
+        self.recorder.write(Evaluated(submission=blobs, verdict=verdict_record(verdict), cost=cost))
+        return verdict
+
+    async def collect(self) -> Submission:
+        """The declared artifacts as they are now; missing or irregular ones are left out."""
+        files: dict[str, bytes] = {}
+        for path in self.task.artifacts:
+            try:
+                files[path] = await self.sandbox.read(path)
+            except (FileNotFoundError, PathRefused):
+                continue
+        return Submission(files)

@@ -1,0 +1,105 @@
+"""`outlay ls`: the experiments, or the scoreboard of one."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outlay.runs.cli.options import AsJson, Results
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from outlay.runs.stats.scoreboard import Row
+    from outlay.runs.types import Outcome
+
+COLUMNS = ("task", "agent", "n", "score", "95% interval", "norm", "tokens", "PTE", "usd", "seconds", "status")
+
+
+def ls(
+    experiment: Annotated[str | None, typer.Argument(help="Name of an experiment; without it, all are listed.")] = None,
+    rollouts: Annotated[bool, typer.Option("--rollouts", help="One line per rollout, with its id.")] = False,
+    as_json: AsJson = False,
+    results: Results = None,
+) -> None:
+    """List experiments, or show the scoreboard of one.
+
+    Score is the mean over valid submissions in the task's own unit; norm is 0 at the task's baseline and 1 at its
+    reference; tokens, PTE, usd and seconds are means per rollout.
+    """
+    from dataclasses import asdict
+
+    from outlay.runs.cli.output import print_json
+    from outlay.runs.stats.scoreboard import scoreboard
+    from outlay.runs.store.experiment import ExperimentStore
+    from outlay.runs.store.layout import Layout, default_root
+
+    root = results or default_root()
+    if experiment is None:
+        _list_experiments(root, as_json=as_json)
+        return
+    outcomes = list(ExperimentStore(Layout(root, experiment)).outcomes())
+    if rollouts:
+        _list_rollouts(outcomes, as_json=as_json)
+    elif as_json:
+        print_json([asdict(row) for row in scoreboard(outcomes)])
+    else:
+        print_scoreboard(outcomes)
+
+
+def print_scoreboard(outcomes: "Iterable[Outcome]") -> None:
+    """For people."""
+    from outlay.runs.cli.output import print_table
+    from outlay.runs.stats.scoreboard import scoreboard
+
+    print_table(COLUMNS, [_cells(row) for row in scoreboard(outcomes)], right=COLUMNS[2:10])
+
+
+def _cells(row: "Row") -> list[str]:
+    from outlay.runs.cli.output import meter, number
+
+    has_interval = row.score_low is not None and row.score_high is not None
+    return [
+        row.task,
+        row.agent if row.model is None else f"{row.agent} {row.model}",
+        str(row.n),
+        f"{number(row.score)} {row.unit}".strip(),
+        f"{number(row.score_low, 3)} .. {number(row.score_high, 3)}" if has_interval else "-",
+        "-" if row.normalised is None else f"{row.normalised:.2f}",
+        meter(row.spent, "tokens"),
+        meter(row.spent, "pte"),
+        meter(row.spent, "usd"),
+        number(row.spent.get("wall_s"), 3),
+        ", ".join(f"{count} {status}" for status, count in row.statuses.items()),
+    ]
+
+
+def _list_experiments(root: "Path", *, as_json: bool) -> None:
+    from outlay.runs.cli.output import print_json, print_table
+    from outlay.runs.store.experiment import ExperimentStore, experiments
+    from outlay.runs.store.layout import Layout
+
+    rows = []
+    for name in experiments(root):
+        found = list(ExperimentStore(Layout(root, name)).outcomes())
+        standing = sum(outcome.status.stands for outcome in found)
+        rows.append({"experiment": name, "rollouts": len(found), "standing": standing})
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table(["experiment", "rollouts", "standing"], [[str(v) for v in row.values()] for row in rows])
+    else:
+        typer.echo(f"no experiments in {root}; start one: outlay run experiments/demo.toml")
+
+
+def _list_rollouts(outcomes: "list[Outcome]", *, as_json: bool) -> None:
+    from outlay.runs.cli.output import number, print_json, print_table
+
+    if as_json:
+        print_json([{"id": outcome.id, **outcome.model_dump(mode="json")} for outcome in outcomes])
+        return
+    rows = [
+        [o.id, o.rollout.task, o.rollout.agent, str(o.rollout.repeat), str(o.status), number(o.score), o.error or ""]
+        for o in outcomes
+    ]
+    print_table(["id", "task", "agent", "repeat", "status", "score", "error"], rows)

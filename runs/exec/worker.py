@@ -1,0 +1,28 @@
+"""What both backends share: a place with models and sandboxes open, for as long as rollouts are run in it."""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from outlay.agents.models.open import open_model
+from outlay.agents.types import Model
+from outlay.runs.exec.rollout import Workplace
+from outlay.runs.store.experiment import ExperimentStore
+from outlay.sandbox.choose import resolve, sandbox_maker
+
+
+@asynccontextmanager
+async def workplace(
+    store: ExperimentStore, *, models: Iterable[str], sandbox: str, slots: int
+) -> AsyncIterator[Workplace]:
+    """Opens every model once, for `slots` rollouts at a time.
+
+    Raises `MissingKey`, `MissingPart` or `SandboxUnavailable` before anything runs.
+    """
+    kind = resolve(sandbox)
+    make_sandbox = sandbox_maker(kind)
+    async with AsyncExitStack() as stack:
+        opened: dict[str, Model] = {}
+        for name in models:
+            opened[name] = await open_model(name, slots=slots)
+            stack.push_async_callback(opened[name].close)
+        yield Workplace(store, opened, make_sandbox, kind)

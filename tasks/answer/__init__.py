@@ -1,0 +1,1 @@
+"""Tasks whose submission is one short answer."""

@@ -1,0 +1,3 @@
+def lr(step, total):
+    z = step / total
+    return (1 - z) / (1 / 2 + (1 - z) / 2)

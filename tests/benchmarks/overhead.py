@@ -1,0 +1,146 @@
+"""What the framework itself costs: time per turn, rollouts per second, bytes, start-up, memory.
+
+    python -m tests.benchmarks.overhead [--json]
+
+A rollout has ten turns: an instantly answering scripted model, a no-op tool, events written to disk, a verifier that
+accepts. Everything runs as `outlay run` does, judge process included, in a process sandbox.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from outlay.runs.exec.local import run_local
+from outlay.runs.plan import plan
+from outlay.runs.store.experiment import ExperimentStore
+from outlay.runs.store.layout import Layout
+from outlay.runs.types import Outcome, Spec
+
+TURNS = 10
+TASK = '''
+"""Ten turns of nothing."""
+from outlay.tasks.types import Task, Verdict
+
+
+async def accept(submission, bench):
+    return Verdict(valid=True, score=1.0, normalised=1.0)
+
+
+def task(seed):
+    return Task("bench/noop", "1", "Call nothing.", accept, ("answer.txt",), {}, {}, tools=("%s", "submit"))
+'''
+TOOL = '''
+"""A tool that does nothing."""
+from pydantic import BaseModel
+from outlay.tools.types import ToolResult
+
+
+class Nothing(BaseModel):
+    pass
+
+
+class Noop:
+    name = "noop"
+    description = "Does nothing."
+    arguments = Nothing
+
+    def units(self, args):
+        return {}
+
+    async def __call__(self, args, context):
+        return ToolResult("ok")
+
+
+noop = Noop()
+'''
+PEERS = (
+    ("Inspect AI 0.3.285", 15.9, 21.2, 4.7, 6500, 6.1, 223),
+    ("mini-swe-agent 2.4.6", 3.6, None, 28, 9400, 0.4, 38),
+)
+"""Measured on this class of machine. mini-swe-agent's start-up is its import."""
+
+
+def measured() -> dict[str, float]:
+    """All figures. Per-turn times are the rollout's, divided by its turns, at concurrency 1, 8 and 64."""
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        spec = _spec(base)
+        for jobs, repeats in ((1, 300), (8, 600), (64, 600)):
+            _timed(spec, base / f"warm-{jobs}", jobs=jobs, repeats=20)
+            seconds = _timed(spec, base / f"r{jobs}", jobs=jobs, repeats=repeats)
+            figures[f"ms_per_turn_{jobs}"] = 1e3 * seconds / repeats / TURNS
+            figures[f"rollouts_per_s_{jobs}"] = repeats / seconds
+        figures["bytes_per_rollout"] = _bytes(base / "r64") / 600
+    figures["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["cli_help_s"] = median(_help_s() for _ in range(5))
+    return figures
+
+
+def _spec(base: Path) -> Spec:
+    (base / "noop_tool.py").write_text(TOOL)
+    (base / "noop_task.py").write_text(TASK % f"{base / 'noop_tool.py'}:noop")
+    turn = {"text": "thinking", "calls": [{"name": "noop", "arguments": {}}]}
+    last = {"text": "done", "calls": [{"name": "submit", "arguments": {}}]}
+    (base / "script.json").write_text(json.dumps([turn] * (TURNS - 1) + [last]))
+    return Spec(
+        name="overhead",
+        tasks=[f"{base / 'noop_task.py'}:task"],
+        agents=["loop"],
+        models=[f"scripted:{base / 'script.json'}"],
+        budget={"tokens": 10**7, "tool_calls": 100},
+        sandbox="process",
+    )
+
+
+def _timed(spec: Spec, results: Path, *, jobs: int, repeats: int) -> float:
+    """Seconds for `repeats` rollouts, planning and verification included."""
+    store = ExperimentStore(Layout(results, spec.name))
+    store.begin(spec)
+    ended: list[Outcome] = []
+    rollouts = plan(spec.model_copy(update={"repeats": repeats}))
+    began = time.perf_counter()
+    asyncio.run(run_local(rollouts, store, sandbox="process", jobs=jobs, ended=ended.append))
+    seconds = time.perf_counter() - began
+    assert all(outcome.status == "completed" and outcome.score == 1.0 for outcome in ended), ended[0]
+    return seconds
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "standing.json")
+
+
+def _help_s() -> float:
+    began = time.perf_counter()
+    subprocess.run([Path(sys.executable).parent / "outlay", "--help"], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def table(figures: dict[str, float]) -> str:
+    """The figures beside the peers'."""
+
+    def cell(value: Any) -> str:
+        return "-" if value is None else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+
+    head = ("", "ms/turn at 1", "ms/turn at 64", "rollouts/s at 64", "bytes/rollout", "--help s", "peak MB")
+    keys = ("ms_per_turn_1", "ms_per_turn_64", "rollouts_per_s_64", "bytes_per_rollout", "cli_help_s", "peak_rss_mb")
+    rows = [head, ("Outlay", *(cell(figures[key]) for key in keys))]
+    rows += [(name, *(cell(value) for value in values)) for name, *values in PEERS]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    as_json = parser.parse_args().json
+    found = measured()
+    print(json.dumps(found) if as_json else table(found))
