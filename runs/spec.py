@@ -82,7 +82,9 @@ def parse_budget(text: str) -> dict[str, float]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         meter, _, amount = part.partition("=")
         try:
-            limits[meter.strip()] = float(amount)
+            limit = float(amount)
         except ValueError as error:
             raise SpecError(f"budget {part!r}: write it as METER=NUMBER, for instance tokens=20000") from error
+        if limits.setdefault(meter.strip(), limit) != limit:
+            raise SpecError(f"budget {text!r}: {meter.strip()} is given twice")
     return limits

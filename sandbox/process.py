@@ -52,7 +52,7 @@ class ProcessSandbox:
         if not self.workspace.is_dir():
             raise SandboxLost(f"the workspace {self.workspace} is gone")
         try:
-            child = await _started(argv, self.workspace, {**self._environment(), **(env or {})}, self.limits)
+            child = await _started_whole(argv, self.workspace, {**self._environment(), **(env or {})}, self.limits)
         except (OSError, ValueError) as error:  # no such program, or arguments that no program can take
             reason = error.strerror if isinstance(error, OSError) else error
             return Completed(127, b"", f"{argv[0]}: {reason}\n".encode(errors="replace"), time.monotonic() - began)
@@ -125,6 +125,20 @@ class _Exit(asyncio.subprocess.SubprocessStreamProtocol):
     def process_exited(self) -> None:
         super().process_exited()
         self._exited.set()
+
+
+async def _started_whole(argv: Sequence[str], folder: Path, env: Mapping[str, str], limits: Limits) -> _Child:
+    """Cancelled half-way, asyncio may wait for ever on a child whose pipes it had not connected: start, then end it."""
+    starting = asyncio.ensure_future(_started(argv, folder, env, limits))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError, ValueError):
+            child = await starting
+            _kill_group(child.process.pid)
+            await child.exited.wait()
+            child.transport.close()
+        raise
 
 
 async def _started(argv: Sequence[str], folder: Path, env: Mapping[str, str], limits: Limits) -> _Child:

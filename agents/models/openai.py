@@ -65,9 +65,8 @@ def may_be_billed(error: Exception) -> bool:
 
 
 def _refused(error: BaseException | None) -> bool:
-    import httpx
-
-    return error is not None and (isinstance(error, httpx.ConnectError) or _refused(error.__cause__))
+    """By name: which HTTP library the SDK raises from changed between its versions."""
+    return error is not None and (type(error).__name__ == "ConnectError" or _refused(error.__cause__))
 
 
 def openai_model(name: str, model: str, base_url: str | None) -> OpenAIModel:

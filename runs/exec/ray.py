@@ -1,9 +1,12 @@
 """The Ray backend: the same worker inside Ray actors, writing to a results folder that all nodes can reach."""
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from typing import Any
+
+from anyio.from_thread import start_blocking_portal
 
 from outlay.agents.errors import MissingPart
 from outlay.runs.exec.rollout import Workplace, run_rollout
@@ -16,21 +19,29 @@ STOP_S = 15.0
 
 
 class Worker:
-    """One actor: one rollout at a time."""
+    """One actor: one rollout at a time.
+
+    Rollouts run in one event loop of our own thread: Ray starts each call as a task without a common root, and the
+    judge's process pool lives as long as the root task of its first use.
+    """
 
     def __init__(self, store: ExperimentStore, models: Sequence[str], sandbox: str) -> None:
         self.store, self.models, self.sandbox = store, models, sandbox
-        self.stack = AsyncExitStack()
+        self.stack = ExitStack()
+        self.portal = self.stack.enter_context(start_blocking_portal())
         self.place: Workplace | None = None
 
     async def run(self, rollout: Rollout) -> Outcome:
         if self.place is None:
-            opening = workplace(self.store, models=self.models, sandbox=self.sandbox, slots=1)
-            self.place = await self.stack.enter_async_context(opening)
-        return await run_rollout(rollout, self.place)
+            self.place = await asyncio.to_thread(self._open)
+        return await asyncio.wrap_future(self.portal.start_task_soon(run_rollout, rollout, self.place))
+
+    def _open(self) -> Workplace:
+        opening = workplace(self.store, models=self.models, sandbox=self.sandbox, slots=1)
+        return self.stack.enter_context(self.portal.wrap_async_context_manager(opening))
 
     async def close(self) -> None:
-        await self.stack.aclose()
+        await asyncio.to_thread(self.stack.close)
 
 
 def run_ray(

@@ -200,7 +200,7 @@ def _commit(
     place: Workplace,
 ) -> Outcome:
     """Seals the log, then lets the outcome stand."""
-    spent = {meter: amount for meter, amount in account.spent.items() if amount}
+    spent = dict(account.spent)
     log.write(Ended(status=ending.status, spent=spent))
     log.close()
     outcome = Outcome(

@@ -45,10 +45,10 @@ def test_a_call_that_does_not_fit_is_not_made_and_the_best_evaluated_work_is_jud
     assert rollout["spent"]["evaluations"] == 1  # type: ignore[index]
 
 
-@pytest.mark.parametrize("budget", ["model_calls=2", "tool_calls=2", "tokens=2000", "usd=0"])
+@pytest.mark.parametrize("budget", ["model_calls=2", "tool_calls=2", "tokens=2000", "pte=3000", "evaluations=1"])
 def test_no_budget_is_ever_passed(outlay: Outlay, world: Path, budget: str) -> None:
-    model = script(world, *[calling("bash", {"command": "true"})] * 100)
-    code, (rollout,) = run_of(outlay, "e", "-a", "loop", "-m", model, "-b", budget + ",model_calls=9")
+    model = script(world, *[calling("bash", {"command": "true"}), calling("evaluate")] * 100)
+    code, (rollout,) = run_of(outlay, "e", "-a", "loop", "-m", model, "-b", budget)
     meter, limit = budget.split("=")
     assert code == 0
     assert rollout["status"] == "budget_exhausted"
@@ -87,13 +87,16 @@ def test_a_policy_that_raises_errs_its_own_rollout_only(outlay: Outlay, world: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-t", "answer/arithmetik", "-a", "loop"], "unknown task 'answer/arithmetik'; did you mean answer/arithmetic"),
+        (
+            ["-t", "answer/arithmetik", "-a", "mutate"],
+            "unknown task 'answer/arithmetik'; did you mean answer/arithmetic",
+        ),
         (["-t", "word.py:task", "-a", "lop"], "unknown agent 'lop'; did you mean loop"),
         (["-t", "word.py:task", "-a", "loop", "-m", "opnai:x"], "did you mean openai"),
         (["-t", "word.py:task", "-a", "reference", "-b", "token=1"], "unknown meter 'token'; did you mean tokens"),
         (["-t", "word.py:task", "-a", "reference", "--sandbox", "doker"], "doker"),
         (["-t", "word.py:task", "-a", "loop"], "no model is named"),
-        (["-t", "nowhere.py:task", "-a", "loop"], "nowhere.py"),
+        (["-t", "nowhere.py:task", "-a", "mutate"], "nowhere.py"),
         (["-t", "word.py:task", "-a", "loop", "-m", "openai:unknown-model", "-b", "usd=1"], "no price"),
         (["nowhere.toml"], "No such file"),
         ([], "nothing to run"),

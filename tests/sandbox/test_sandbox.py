@@ -139,12 +139,13 @@ def test_cancelling_ends_the_command_and_leaves_nothing(kind: str) -> None:
         async def opened() -> None:
             async with sandbox_maker(kind)(Limits(wall_s=60)) as sandbox:
                 running.append(sandbox)
+                entered.set()
                 await sh(sandbox, "sleep 300")
 
         running: list[Sandbox] = []
+        entered = asyncio.Event()
         task = asyncio.create_task(opened())
-        while not running:
-            await asyncio.sleep(0)
+        await entered.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

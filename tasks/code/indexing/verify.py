@@ -74,9 +74,9 @@ async def verify(submission: Submission, bench: Bench) -> Verdict:
 
 def documents(rng: Random) -> list[str]:
     """One hidden input. Sizes, vocabulary and its skew all vary."""
-    vocabulary = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(260)]
+    vocabulary = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(300)]
     weights = [1 / (rank + 1) ** rng.uniform(0.2, 0.6) for rank in range(len(vocabulary))]
-    return [" ".join(rng.choices(vocabulary, weights, k=rng.randint(12, 20))).capitalize() + "." for _ in range(300)]
+    return [" ".join(rng.choices(vocabulary, weights, k=rng.randint(45, 65))).capitalize() + "." for _ in range(200)]
 
 
 def _ratio(before: Sequence[float], after: Sequence[float]) -> float:

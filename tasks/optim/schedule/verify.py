@@ -20,7 +20,7 @@ SOLVER = """
 import json, sys
 sys.path.insert(0, ".")
 from schedule import lr
-print("\\n" + json.dumps([[float(lr(step, total)) for step in range(total)] for total in json.load(sys.stdin)]))
+print("\\n" + json.dumps([[lr(step, total) for step in range(total)] for total in json.load(sys.stdin)]))
 """
 
 
@@ -88,7 +88,7 @@ def _checked(stdout: bytes) -> list[list[float]]:
         raise ValueError("lr must return one number for each step")
     for row, total in zip(found, wanted, strict=True):
         for step, value in enumerate(row):
-            if type(value) is not float or not math.isfinite(value) or not 0 <= value <= LARGEST:
+            if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= LARGEST:
                 raise ValueError(f"lr({step}, {total}) is {value}; it must be a number from 0 to {LARGEST:g}")
     return found
 
