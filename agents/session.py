@@ -71,7 +71,7 @@ class RolloutSession:
             raise
         cost = {"model_calls": 1, **self.costs.amounts(reply.usage)}
         hold.settle(cost)
-        self.conversation.reply(sent, reply, cost, time.perf_counter() - began)
+        self.conversation.reply(sent, reply, cost, round(time.perf_counter() - began, 6))
         return reply
 
     def _hold_call(self, counted: int, max_tokens: int, costs: CallCosts) -> tuple[Hold, int]:
@@ -96,7 +96,7 @@ class RolloutSession:
                 request=sent,
                 outcome="unknown" if unknown else "failed",
                 cost=cost,
-                wall_s=time.perf_counter() - began,
+                wall_s=round(time.perf_counter() - began, 6),
                 error=f"{type(error).__name__}: {error}",
             )
         )
@@ -133,7 +133,7 @@ class RolloutSession:
                 self.submitted = await self.collect()
         finally:
             hold.settle(worst)
-        self._record_result(called, call.id, result, worst, time.perf_counter() - began)
+        self._record_result(called, call.id, result, worst, round(time.perf_counter() - began, 6))
         return result
 
     async def _run(self, tool: AnyTool, args: object) -> ToolResult:

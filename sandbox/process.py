@@ -31,13 +31,14 @@ DRAIN_S = 1.0
 class ProcessSandbox:
     """One workspace on this machine."""
 
-    root: Path
+    workspace: Path
     limits: Limits
     isolation: Isolation = Isolation.PROCESS
 
     @property
-    def workspace(self) -> Path:
-        return self.root / "work"
+    def temporary(self) -> Path:
+        """Beside the workspace, so that nobody's scratch files are listed; made by the first command."""
+        return self.workspace.with_name(f"{self.workspace.name}.tmp")
 
     async def exec(
         self,
@@ -51,6 +52,7 @@ class ProcessSandbox:
         began = time.monotonic()
         if not self.workspace.is_dir():
             raise SandboxLost(f"the workspace {self.workspace} is gone")
+        self.temporary.mkdir(exist_ok=True)
         try:
             child = await _started_whole(argv, self.workspace, {**self._environment(), **(env or {})}, self.limits)
         except (OSError, ValueError) as error:  # no such program, or arguments that no program can take
@@ -78,7 +80,7 @@ class ProcessSandbox:
         return {
             "PATH": f"{python}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.workspace),
-            "TMPDIR": str(self.root / "tmp"),
+            "TMPDIR": str(self.temporary),
             "LANG": "C.UTF-8",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
@@ -100,13 +102,13 @@ class ProcessSandbox:
 @asynccontextmanager
 async def process_sandbox(limits: Limits) -> AsyncIterator[ProcessSandbox]:
     """Opens a workspace; removes it, whatever happened. A process killed with -9 leaves it under the temp folder."""
-    root = Path(tempfile.mkdtemp(prefix="outlay-"))
+    sandbox = ProcessSandbox(Path(tempfile.mkdtemp(prefix="outlay-")), limits)
     try:
-        (root / "work").mkdir()
-        (root / "tmp").mkdir()
-        yield ProcessSandbox(root, limits)
+        yield sandbox
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(sandbox.workspace, ignore_errors=True)
+        if sandbox.temporary.exists():
+            shutil.rmtree(sandbox.temporary, ignore_errors=True)
 
 
 @dataclass(frozen=True)

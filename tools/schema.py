@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,7 +13,12 @@ from outlay.tools.types import AnyTool
 
 def parameters(tool: AnyTool) -> dict[str, Any]:
     """The JSON schema of the arguments: references inlined, titles dropped, every object closed."""
-    schema = tool.arguments.model_json_schema()
+    return _parameters(tool.arguments)
+
+
+@cache
+def _parameters(arguments: type[BaseModel]) -> dict[str, Any]:
+    schema = arguments.model_json_schema()
     plain = _inlined(schema, schema.get("$defs", {}))
     assert isinstance(plain, dict)
     return {"type": "object", "properties": {}} | plain

@@ -6,7 +6,9 @@ import typer
 
 from outlay.runs.cli.options import AsJson
 
-app = typer.Typer(help="List model providers; fetch the embedded model.", invoke_without_command=True)
+app = typer.Typer(
+    help="List model providers; fetch the embedded model.", invoke_without_command=True, rich_markup_mode=None
+)
 
 
 @app.callback()

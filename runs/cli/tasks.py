@@ -9,7 +9,7 @@ from outlay.runs.cli.options import AsJson
 if TYPE_CHECKING:
     from outlay.tasks.check import CheckRow
 
-app = typer.Typer(help="List tasks; check their verifiers.", invoke_without_command=True)
+app = typer.Typer(help="List tasks; check their verifiers.", invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()
