@@ -2,6 +2,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# The machine's own certificates, for networks with a proxy; the name of the switch depends on the version of uv.
+export UV_SYSTEM_CERTS := 1
+export UV_NATIVE_TLS := 1
 
 .PHONY: setup setup-demo demo test lint types bench clean
 
