@@ -21,7 +21,7 @@ from outlay.sandbox.errors import PathRefused, SandboxLost, SandboxUnavailable
 from outlay.sandbox.flags import WORKSPACE, hardened
 from outlay.sandbox.guest import FILES, LIST, RUN
 from outlay.sandbox.paths import FILE_BYTES, parts_of
-from outlay.sandbox.types import Completed, Isolation, Limits
+from outlay.sandbox.types import PLAIN, Completed, Isolation, Limits, Manifest, SandboxSpec, Snapshot
 
 IMAGE = "outlay-sandbox:1"
 GRACE_S = 10.0
@@ -67,6 +67,7 @@ class DockerSandbox:
         *,
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
+        cwd: str = ".",  # noqa: ARG002
         wall_s: float | None = None,
     ) -> Completed:
         cap = self.limits.output_bytes
@@ -90,6 +91,19 @@ class DockerSandbox:
     async def write(self, path: str, data: bytes) -> None:
         body = base64.b64encode(data).decode()
         await self._file({"verb": "write", "parts": parts_of(path), "body": body}, path)
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        return {"isolation": str(self.isolation)}
+
+    async def manifest(self) -> Manifest:
+        raise NotImplementedError
+
+    async def snapshot(self) -> Snapshot:
+        raise NotImplementedError
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        raise NotImplementedError
 
     async def list(self) -> Sequence[str]:
         reply = await self._guest(LIST, {}, b"", ENVIRONMENT, 2 * FILE_BYTES, FILE_S)
@@ -178,9 +192,9 @@ def _exactly(raw: socket.socket, size: int, until: float) -> bytes:
 
 
 @asynccontextmanager
-async def docker_sandbox(limits: Limits, image: str = IMAGE) -> AsyncIterator[DockerSandbox]:
+async def docker_sandbox(spec: SandboxSpec = PLAIN, *, start: Snapshot | None = None) -> AsyncIterator[DockerSandbox]:
     """Starts a container, removes it, whatever happened. Raises `SandboxLost` when the engine fails."""
-    starting = asyncio.ensure_future(_in_thread(lambda: _start(limits, image)))
+    starting = asyncio.ensure_future(_in_thread(lambda: _start(spec.limits, str(spec.image or IMAGE))))
     try:
         client, container, stdin = await asyncio.shield(starting)
     except asyncio.CancelledError:
@@ -189,7 +203,10 @@ async def docker_sandbox(limits: Limits, image: str = IMAGE) -> AsyncIterator[Do
         raise
     threads = ThreadPoolExecutor(4, thread_name_prefix="outlay-sandbox")
     try:
-        yield DockerSandbox(client, container, limits, threads)
+        sandbox = DockerSandbox(client, container, spec.limits, threads)
+        if start is not None:
+            await sandbox.restore(start)
+        yield sandbox
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.shield(_in_thread(lambda: _stop(client, container, stdin)))

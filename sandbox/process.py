@@ -17,11 +17,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from outlay.sandbox.capture import CHUNK, capture
 from outlay.sandbox.errors import SandboxLost
 from outlay.sandbox.paths import read_regular, write_regular
-from outlay.sandbox.types import Completed, Isolation, Limits
+from outlay.sandbox.types import PLAIN, Completed, Isolation, Limits, Manifest, SandboxSpec, Snapshot
 
 DRAIN_S = 1.0
 """How long the pipes of a killed group may take to close."""
@@ -33,7 +34,7 @@ class ProcessSandbox:
 
     workspace: Path
     limits: Limits
-    isolation: Isolation = Isolation.PROCESS
+    isolation: Isolation = Isolation.WEAK
 
     @property
     def temporary(self) -> Path:
@@ -46,6 +47,7 @@ class ProcessSandbox:
         *,
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
+        cwd: str = ".",  # noqa: ARG002
         wall_s: float | None = None,
     ) -> Completed:
         deadline = self.limits.wall_s if wall_s is None else min(self.limits.wall_s, wall_s)
@@ -91,6 +93,19 @@ class ProcessSandbox:
     async def write(self, path: str, data: bytes) -> None:
         write_regular(self.workspace, path, data)
 
+    @property
+    def record(self) -> Mapping[str, Any]:
+        return {"isolation": str(self.isolation)}
+
+    async def manifest(self) -> Manifest:
+        raise NotImplementedError
+
+    async def snapshot(self) -> Snapshot:
+        raise NotImplementedError
+
+    async def restore(self, snapshot: Snapshot) -> None:
+        raise NotImplementedError
+
     async def list(self) -> Sequence[str]:
         return sorted(
             str(path.relative_to(self.workspace))
@@ -100,10 +115,12 @@ class ProcessSandbox:
 
 
 @asynccontextmanager
-async def process_sandbox(limits: Limits) -> AsyncIterator[ProcessSandbox]:
+async def process_sandbox(spec: SandboxSpec = PLAIN, *, start: Snapshot | None = None) -> AsyncIterator[ProcessSandbox]:
     """Opens a workspace; removes it, whatever happened. A process killed with -9 leaves it under the temp folder."""
-    sandbox = ProcessSandbox(Path(tempfile.mkdtemp(prefix="outlay-")), limits)
+    sandbox = ProcessSandbox(Path(tempfile.mkdtemp(prefix="outlay-")), spec.limits)
     try:
+        if start is not None:
+            await sandbox.restore(start)
         yield sandbox
     finally:
         shutil.rmtree(sandbox.workspace, ignore_errors=True)

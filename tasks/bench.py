@@ -4,19 +4,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from random import Random
 
-from outlay.sandbox.types import Limits, Sandbox, SandboxMaker
+from outlay.sandbox.types import Sandbox, SandboxMaker, SandboxSpec
 from outlay.tasks.types import Split
 
 
 @dataclass(frozen=True)
 class CleanBench:
-    """Opens sandboxes of one kind under the task's limits."""
+    """Opens sandboxes of one kind, as the task wants them."""
 
     split: Split
     rng: Random
     maker: SandboxMaker
-    limits: Limits
+    spec: SandboxSpec
 
     def fresh(self) -> AbstractAsyncContextManager[Sandbox]:
         """A pristine sandbox: the only place where a candidate's code may run."""
-        return self.maker(self.limits)
+        return self.maker(self.spec)

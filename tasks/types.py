@@ -8,7 +8,7 @@ from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
 
-from outlay.sandbox.types import Limits, Sandbox
+from outlay.sandbox.types import Sandbox, SandboxSpec
 
 
 class Direction(StrEnum):
@@ -106,7 +106,7 @@ class Task:
     direction: Direction = Direction.HIGHER
     unit: str = ""
     """Of the score, for the scoreboard: `x`, `% error`."""
-    sandbox: Limits = field(default_factory=Limits)
+    sandbox: SandboxSpec = field(default_factory=SandboxSpec)
     verify_s: float = 120.0
     """Deadline of one verification."""
     repeatable_within: float = 0.0

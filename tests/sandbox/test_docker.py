@@ -16,7 +16,7 @@ from docker.errors import NotFound
 from outlay.sandbox.docker import docker_sandbox
 from outlay.sandbox.errors import SandboxLost
 from outlay.sandbox.flags import owner
-from outlay.sandbox.types import Limits
+from outlay.sandbox.types import Limits, SandboxSpec
 from tests.sandbox.shell import ALIVE, sh
 
 pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine")]
@@ -24,10 +24,10 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine")]
 OWNER = """
 import asyncio
 from outlay.sandbox.docker import docker_sandbox
-from outlay.sandbox.types import Limits
+from outlay.sandbox.types import Limits, SandboxSpec
 
 async def main():
-    async with docker_sandbox(Limits()) as sandbox:
+    async with docker_sandbox() as sandbox:
         print(sandbox.container.id, flush=True)
         await asyncio.Event().wait()
 
@@ -43,7 +43,7 @@ def engine(docker_engine: None) -> Iterator[Any]:  # noqa: ARG001
 
 def test_a_container_is_as_hard_as_its_flags_say() -> None:
     async def body() -> None:
-        async with docker_sandbox(Limits(memory_bytes=256 << 20, pids=64, files=100)) as sandbox:
+        async with docker_sandbox(SandboxSpec(limits=Limits(memory_bytes=256 << 20, pids=64, files=100))) as sandbox:
             status = (await sh(sandbox, "cat /proc/self/status")).stdout.decode()
             fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
             assert fields["Uid"].split() == ["10000"] * 4
@@ -59,7 +59,7 @@ def test_a_container_is_as_hard_as_its_flags_say() -> None:
 
 def test_the_engine_holds_the_limits_and_knows_the_owner() -> None:
     async def body() -> None:
-        async with docker_sandbox(Limits(memory_bytes=256 << 20, pids=64, cpus=0.5)) as sandbox:
+        async with docker_sandbox(SandboxSpec(limits=Limits(memory_bytes=256 << 20, pids=64, cpus=0.5))) as sandbox:
             sandbox.container.reload()
             host, config = sandbox.container.attrs["HostConfig"], sandbox.container.attrs["Config"]
             assert host["Memory"] == host["MemorySwap"] == 256 << 20
@@ -72,7 +72,7 @@ def test_the_engine_holds_the_limits_and_knows_the_owner() -> None:
 
 def test_what_flees_into_another_session_dies_with_its_command() -> None:
     async def body() -> None:
-        async with docker_sandbox(Limits()) as sandbox:
+        async with docker_sandbox() as sandbox:
             await sh(sandbox, "setsid sh -c 'echo $$ > child; exec sleep 300' & until test -s child; do :; done")
             assert (await sh(sandbox, ALIVE)).exit_code != 0
 
@@ -81,7 +81,7 @@ def test_what_flees_into_another_session_dies_with_its_command() -> None:
 
 def test_killing_the_watching_program_is_a_failed_command_not_a_lost_sandbox() -> None:
     async def body() -> None:
-        async with docker_sandbox(Limits()) as sandbox:
+        async with docker_sandbox() as sandbox:
             assert (await sh(sandbox, "kill -9 $PPID")).exit_code == 137
             assert (await sh(sandbox, "echo alive")).stdout == b"alive\n"
 
@@ -90,7 +90,7 @@ def test_killing_the_watching_program_is_a_failed_command_not_a_lost_sandbox() -
 
 def test_a_container_removed_under_us_is_a_lost_sandbox() -> None:
     async def body() -> None:
-        async with docker_sandbox(Limits()) as sandbox:
+        async with docker_sandbox() as sandbox:
             sandbox.container.remove(force=True)
             for attempt in (sh(sandbox, "true"), sandbox.list(), sandbox.read("x")):
                 with pytest.raises(SandboxLost):
@@ -101,7 +101,7 @@ def test_a_container_removed_under_us_is_a_lost_sandbox() -> None:
 
 def test_an_image_that_is_not_there_is_a_lost_sandbox_and_leaves_nothing(engine: Any) -> None:
     async def body() -> None:
-        async with docker_sandbox(Limits(), image="outlay-no-such-image:1"):
+        async with docker_sandbox(SandboxSpec(image="outlay-no-such-image:1")):
             pass
 
     with pytest.raises(SandboxLost, match="No such image"):
@@ -111,7 +111,7 @@ def test_an_image_that_is_not_there_is_a_lost_sandbox_and_leaves_nothing(engine:
 
 def test_a_container_is_gone_afterwards(engine: Any) -> None:
     async def body() -> str:
-        async with docker_sandbox(Limits()) as sandbox:
+        async with docker_sandbox() as sandbox:
             return str(sandbox.container.id)
 
     with pytest.raises(NotFound):

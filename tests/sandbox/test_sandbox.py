@@ -8,7 +8,7 @@ import pytest
 
 from outlay.sandbox.choose import sandbox_maker
 from outlay.sandbox.errors import PathRefused, SandboxLost, UnknownName
-from outlay.sandbox.types import Isolation, Limits, Sandbox
+from outlay.sandbox.types import Isolation, Limits, Sandbox, SandboxSpec
 from tests.sandbox.shell import ALIVE, sh
 
 Inside = Callable[[Callable[[Sandbox], Awaitable[None]]], None]
@@ -27,7 +27,7 @@ def inside(kind: str) -> Inside:
 
     def run(body: Callable[[Sandbox], Awaitable[None]]) -> None:
         async def opened() -> None:
-            async with sandbox_maker(kind)(Limits(wall_s=20, output_bytes=1000)) as sandbox:
+            async with sandbox_maker(kind)(SandboxSpec(limits=Limits(wall_s=20, output_bytes=1000))) as sandbox:
                 await body(sandbox)
 
         asyncio.run(opened())
@@ -68,7 +68,7 @@ def test_arguments_that_no_program_can_take_are_a_result(inside: Inside) -> None
 
 def test_a_sandbox_says_how_far_it_confines(kind: str, inside: Inside) -> None:
     async def body(sandbox: Sandbox) -> None:
-        assert sandbox.isolation is {"process": Isolation.PROCESS, "docker": Isolation.CONTAINER}[kind]
+        assert sandbox.isolation is {"process": Isolation.WEAK, "docker": Isolation.CONTAINER}[kind]
 
     inside(body)
 
@@ -137,7 +137,7 @@ def test_output_is_kept_when_something_left_the_group_with_it(inside: Inside) ->
 def test_cancelling_ends_the_command_and_leaves_nothing(kind: str) -> None:
     async def body() -> None:
         async def opened() -> None:
-            async with sandbox_maker(kind)(Limits(wall_s=60)) as sandbox:
+            async with sandbox_maker(kind)(SandboxSpec(limits=Limits(wall_s=60))) as sandbox:
                 running.append(sandbox)
                 entered.set()
                 await sh(sandbox, "sleep 300")
@@ -200,7 +200,7 @@ def test_nothing_is_written_through_a_link(inside: Inside) -> None:
 def test_two_sandboxes_share_nothing(kind: str) -> None:
     async def body() -> None:
         make = sandbox_maker(kind)
-        async with make(Limits()) as a, make(Limits()) as b:
+        async with make() as a, make() as b:
             await a.write("x", b"")
             assert list(await b.list()) == []
 
@@ -209,7 +209,7 @@ def test_two_sandboxes_share_nothing(kind: str) -> None:
 
 def test_a_process_workspace_is_gone_afterwards() -> None:
     async def body() -> Path:
-        async with sandbox_maker("process")(Limits()) as sandbox:
+        async with sandbox_maker("process")() as sandbox:
             return Path((await sh(sandbox, "pwd")).stdout.decode().strip())
 
     assert not asyncio.run(body()).exists()
@@ -217,7 +217,7 @@ def test_a_process_workspace_is_gone_afterwards() -> None:
 
 def test_memory_files_and_core_are_limited_in_a_process() -> None:
     async def body() -> None:
-        async with sandbox_maker("process")(Limits(memory_bytes=300 << 20, files=64)) as sandbox:
+        async with sandbox_maker("process")(SandboxSpec(limits=Limits(memory_bytes=300 << 20, files=64))) as sandbox:
             assert (await sh(sandbox, "ulimit -n; ulimit -c")).stdout.split() == [b"64", b"0"]
             assert (await sandbox.exec(["python3", "-c", "b'x' * (400 << 20)"])).exit_code == 1
 

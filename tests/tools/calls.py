@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 from outlay.sandbox.process import process_sandbox
-from outlay.sandbox.types import Limits
 from outlay.tools.registry import load_tool
 from outlay.tools.schema import parse
 from outlay.tools.types import Evaluate, ToolContext, ToolResult
@@ -15,7 +14,7 @@ Call = tuple[str, dict[str, Any]]
 
 def call_all(*calls: Call, files: dict[str, bytes] | None = None, evaluate: Evaluate | None = None) -> list[ToolResult]:
     async def in_one_sandbox() -> list[ToolResult]:
-        async with process_sandbox(Limits()) as sandbox:
+        async with process_sandbox() as sandbox:
             for path, body in (files or {}).items():
                 await sandbox.write(path, body)
             context = ToolContext(sandbox, evaluate)
