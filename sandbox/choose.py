@@ -36,6 +36,6 @@ def sandbox_maker(kind: str) -> SandboxMaker:
 @cache
 def docker_lack() -> SandboxUnavailable | None:
     """Why docker cannot be used; asked once per process."""
-    from outlay.sandbox.docker import probe
+    from outlay.sandbox.engine import probe
 
     return probe()

@@ -13,15 +13,17 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from outlay.sandbox.capture import CHUNK, capture
-from outlay.sandbox.errors import SandboxLost
-from outlay.sandbox.paths import read_regular, write_regular
+from outlay.sandbox.errors import PathRefused, SandboxLost
+from outlay.sandbox.guest import files, tree
+from outlay.sandbox.guest.tar import check
+from outlay.sandbox.guest_sandbox import FILE_BYTES, TREE_CAPS, manifest_of
 from outlay.sandbox.types import PLAIN, Completed, Isolation, Limits, Manifest, SandboxSpec, Snapshot
 
 DRAIN_S = 1.0
@@ -88,30 +90,42 @@ class ProcessSandbox:
         }
 
     async def read(self, path: str) -> bytes:
-        return read_regular(self.workspace, path)
+        with self._folder() as root:
+            return b"".join(files.read_file(root, path, FILE_BYTES))
 
     async def write(self, path: str, data: bytes) -> None:
-        write_regular(self.workspace, path, data)
+        with self._folder() as root:
+            files.write_file(root, path, [data])
 
     @property
     def record(self) -> Mapping[str, Any]:
         return {"isolation": str(self.isolation)}
 
     async def manifest(self) -> Manifest:
-        raise NotImplementedError
+        with self._folder() as root:
+            return manifest_of(b"".join(files.manifest(root)))
 
     async def snapshot(self) -> Snapshot:
-        raise NotImplementedError
+        with self._folder() as root:
+            return Snapshot(b"".join(tree.pack(root, TREE_CAPS)))
 
     async def restore(self, snapshot: Snapshot) -> None:
-        raise NotImplementedError
+        with self._folder() as root:
+            check(snapshot.tar, TREE_CAPS)
+            tree.unpack(root, [snapshot.tar], TREE_CAPS)
 
     async def list(self) -> Sequence[str]:
-        return sorted(
-            str(path.relative_to(self.workspace))
-            for path in self.workspace.rglob("*")
-            if path.is_file() and not path.is_symlink()
-        )
+        return sorted(path for path, entry in (await self.manifest()).items() if entry.kind == "file")
+
+    @contextmanager
+    def _folder(self) -> Iterator[int]:
+        root = os.open(self.workspace, files.FOLDER_FLAGS)
+        try:
+            yield root
+        except files.Refused as error:
+            raise PathRefused(error.path, error.reason) from error
+        finally:
+            os.close(root)
 
 
 @asynccontextmanager
