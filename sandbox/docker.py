@@ -10,12 +10,14 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
 from outlay.sandbox import engine
 from outlay.sandbox.channel import Channel, EngineStreams
+from outlay.sandbox.egress import ENVIRONMENT as PROXY_ENVIRONMENT
+from outlay.sandbox.egress import PORT, Egress
 from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
 from outlay.sandbox.flags import WORKSPACE
 from outlay.sandbox.guest_sandbox import GuestSandbox
@@ -37,12 +39,15 @@ class Opened:
 
     sandbox: GuestSandbox
     container: Any
+    egress: Egress | None
 
     async def close(self) -> None:
         """Removes the container. Cancelled, it does so nevertheless."""
         await whole(self._close())
 
     async def _close(self) -> None:
+        if self.egress is not None:
+            await self.egress.close()
         await self.sandbox.channel.close()
         await in_thread(removers(), lambda: engine.removed(self.container))
 
@@ -82,9 +87,10 @@ async def _open(spec: SandboxSpec) -> Opened:
     uid = FIRST_UID + secrets.randbelow(UIDS)
     container, stream = await in_thread(creators(), lambda: engine.started(spec, uid, command()))
     try:
+        config = {"uid": uid, "workspace": WORKSPACE, "egress_port": PORT if spec.egress else None}
         _, channel = await asyncio.get_running_loop().create_connection(lambda: Channel(EngineStreams()), sock=stream)
         try:
-            facts = await channel.open(shipment("container", {"uid": uid, "workspace": WORKSPACE}), within_s=BOOT_S)
+            facts = await channel.open(shipment("container", config), within_s=BOOT_S)
         except SandboxLost as error:
             await channel.close()
             raise _start_error(error, spec) from error
@@ -92,7 +98,13 @@ async def _open(spec: SandboxSpec) -> Opened:
         await in_thread(removers(), lambda: engine.removed(container))
         raise
     record = _record(spec, uid, container, str(facts.get("python")))
-    return Opened(GuestSandbox(channel, spec.limits, Isolation.CONTAINER, record), container)
+    sandbox = GuestSandbox(channel, spec.limits, Isolation.CONTAINER, record)
+    if not spec.egress:
+        return Opened(sandbox, container, None)
+    egress = Egress(channel, frozenset(spec.egress))
+    channel.streams = egress.take
+    environment = {**sandbox.environment, **PROXY_ENVIRONMENT}
+    return Opened(replace(sandbox, environment=environment, connections=egress.connections), container, egress)
 
 
 def _start_error(error: SandboxLost, spec: SandboxSpec) -> Exception:
@@ -110,6 +122,7 @@ def _record(spec: SandboxSpec, uid: int, container: Any, python: str) -> dict[st
         "image_id": container.attrs["Image"],
         "runtime": container.attrs["HostConfig"]["Runtime"],
         "network": container.attrs["HostConfig"]["NetworkMode"],
+        "egress": sorted(spec.egress),
         "user": uid,
         "limits": asdict(spec.limits),
         "channel": "guest",

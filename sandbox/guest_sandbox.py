@@ -10,7 +10,17 @@ from outlay.sandbox.errors import PathRefused, SandboxLost
 from outlay.sandbox.guest.files import LISTING_BYTES, Refused, file_parts, names, parts_of
 from outlay.sandbox.guest.frames import BadFrame, Frame
 from outlay.sandbox.guest.tar import BLOCK, Caps, check
-from outlay.sandbox.types import TREE_BYTES, TREE_ENTRIES, Completed, FileStat, Isolation, Limits, Manifest, Snapshot
+from outlay.sandbox.types import (
+    TREE_BYTES,
+    TREE_ENTRIES,
+    Completed,
+    Connection,
+    FileStat,
+    Isolation,
+    Limits,
+    Manifest,
+    Snapshot,
+)
 
 T = TypeVar("T")
 Kind = Literal["file", "folder", "link", "other"]
@@ -42,6 +52,7 @@ class GuestSandbox:
     record: Mapping[str, Any]
     environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
     """What commands get beside what a call gives them."""
+    connections: Sequence[Connection] = ()
 
     async def exec(
         self,

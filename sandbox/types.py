@@ -92,6 +92,20 @@ class Completed:
 
 
 @dataclass(frozen=True)
+class Connection:
+    """One attempt of a command to reach the outside through the sandbox's proxy."""
+
+    host: str
+    port: int
+    allowed: bool
+    failure: str = ""
+    """Why it was refused, or how it broke; empty when it ended well."""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class FileStat:
     """One entry of a workspace, links not followed."""
 
@@ -129,6 +143,11 @@ class Sandbox(Protocol):
         """What was reached, for the trajectory; JSON-able: isolation, limits, network, user, and of containers the
         image's digest, the runtime and the channel.
         """
+        ...
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """Attempts to reach the outside that have ended so far, in that order."""
         ...
 
     async def exec(

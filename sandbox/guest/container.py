@@ -41,7 +41,12 @@ def main(config: Dict[str, Any]) -> None:
         }
 
     root = os.open(config["workspace"], FOLDER_FLAGS)
-    Server(Place(root, forker(score), enter, kill_everything, oom_kills, facts)).serve()
+    server = Server(Place(root, forker(score), enter, kill_everything, oom_kills, facts))
+    if config["egress_port"]:
+        from outlay.sandbox.guest.tunnel import Tunnel  # its imports cost time, and few sandboxes have a way out
+
+        Tunnel(server, config["egress_port"])
+    server.serve()
 
 
 def take_file_rights(uid: int) -> None:

@@ -94,7 +94,11 @@ class Server:
         if not chunk:
             self._leave()
         self._heard = time.monotonic()
-        self._inbox += self._unpacker.feed(chunk)
+        for frame in self._unpacker.feed(chunk):
+            if frame.header["id"] < 0:
+                self.streams(frame)  # at once: they must not stand between the pieces of a request
+            else:
+                self._inbox.append(frame)
 
     def _child_ended(self, children: int) -> None:
         os.read(children, 512)
@@ -105,9 +109,7 @@ class Server:
 
     def _answer(self, frame: Frame) -> None:
         request = frame.header["id"]
-        if request < 0:
-            self.streams(frame)
-        elif frame.header["kind"] in ("body", "kill"):
+        if frame.header["kind"] in ("body", "kill"):
             self._continue(frame)
         else:
             try:
