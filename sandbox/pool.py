@@ -66,8 +66,8 @@ class Pool:
     async def _taken(self, spec: SandboxSpec) -> tuple[_Kept, Sandbox]:
         while self._idle[spec]:
             kept = self._idle[spec].popleft()
-            self.prepare(spec)
             if (sandbox := await _checked(kept)) is not None:
+                self.prepare(spec)
                 return kept, sandbox
         if self._places.locked():
             self._make_room(spec)
