@@ -42,6 +42,8 @@ class Started(_Event):
     attempt: int
     versions: Mapping[str, str]
     isolation: str
+    sandbox: Mapping[str, Any] = {}
+    """What was reached: image, limits, user, network, runtime and the like."""
     limits: Amounts
     tools: str = ""
     """Blob of the tool schemas as offered."""
@@ -113,6 +115,19 @@ class ToolReturned(_Event):
     wall_s: float
 
 
+class Connected(_Event):
+    """A command's attempt to reach the outside through the sandbox's proxy."""
+
+    type: Literal["connection"] = "connection"
+    host: str
+    port: int
+    allowed: bool
+    failure: str = ""
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    seconds: float = 0.0
+
+
 class FileChanged(_Event):
     """A file the policy itself put into the workspace."""
 
@@ -176,6 +191,7 @@ Event = Annotated[
     | ModelReply
     | ToolCalled
     | ToolReturned
+    | Connected
     | FileChanged
     | Evaluated
     | BudgetRefused

@@ -7,13 +7,22 @@ between leaves a request without a reply, and readers of the log count what was 
 import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from random import Random
 
 from outlay.agents.conversation import Conversation
 from outlay.agents.costs.catalogue import CallCosts
 from outlay.agents.errors import BudgetExceeded, ModelError
-from outlay.agents.events import BudgetRefused, Evaluated, FileChanged, ModelReply, Recorder, ToolCalled, ToolReturned
+from outlay.agents.events import (
+    BudgetRefused,
+    Connected,
+    Evaluated,
+    FileChanged,
+    ModelReply,
+    Recorder,
+    ToolCalled,
+    ToolReturned,
+)
 from outlay.agents.ledger import Account, Hold
 from outlay.agents.types import Message, Model, Reply, Request, ToolCall
 from outlay.agents.verdicts import better, observation, verdict_record
@@ -49,6 +58,8 @@ class RolloutSession:
     best: tuple[float, Submission] | None = None
     """The best valid evaluation so far."""
     conversation: Conversation = field(init=False)
+    _connections: int = 0
+    """How many of the sandbox's connections are on record."""
 
     def __post_init__(self) -> None:
         self.conversation = Conversation(self.recorder)
@@ -133,6 +144,7 @@ class RolloutSession:
                 self.submitted = await self.collect()
         finally:
             hold.settle(worst)
+            self._record_connections()
         self._record_result(called, call.id, result, worst, round(time.perf_counter() - began, 6))
         return result
 
@@ -157,6 +169,11 @@ class RolloutSession:
             )
         )
         self.conversation.results[call_id] = (seq, result.text)
+
+    def _record_connections(self) -> None:
+        for connection in self.sandbox.connections[self._connections :]:
+            self.recorder.write(Connected(**asdict(connection)))
+            self._connections += 1
 
     async def write(self, path: str, body: bytes) -> None:
         await self.sandbox.write(path, body)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from outlay.agents.events import (
     BudgetRefused,
+    Connected,
     Ended,
     Evaluated,
     Event,
@@ -64,6 +65,9 @@ def _other(event: Event) -> Iterator[Block]:
             )
         case ToolReturned():
             yield Block("tool error" if event.is_error else "tool", event.text, {"seconds": round(event.wall_s, 3)})
+        case Connected():
+            fate = "reached" if event.allowed and not event.failure else event.failure
+            yield Block(f"connection to {event.host}:{event.port}", fate, {"bytes": event.received_bytes})
         case FileChanged():
             yield Block(f"wrote {event.path}", "", {"blob": event.body[:12]})
         case Evaluated():

@@ -132,8 +132,9 @@ class Egress:
         finally:
             pipe.end()
             del self._pipes[pipe.number]
-            spent = {"sent_bytes": tally.sent, "received_bytes": tally.received, "seconds": time.monotonic() - began}
-            self.connections.append(replace(record, **spent))
+            seconds = time.monotonic() - began
+            record = replace(record, sent_bytes=tally.sent, received_bytes=tally.received, seconds=seconds)
+            self.connections.append(record)
 
     async def _connected(self, target: "_Target") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         named = f"{target.host}:{target.port}"

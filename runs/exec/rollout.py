@@ -105,6 +105,7 @@ async def _prepare(
             attempt=attempt,
             versions={"outlay": version("outlay"), "python": python_version()},
             isolation=sandbox.isolation,
+            sandbox=sandbox.record,
             limits=account.limits,
             tools=log.blob(json.dumps(offered).encode()),
         )
