@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := $(VENV)
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 
-.PHONY: setup setup-demo demo test lint types bench clean
+.PHONY: setup setup-demo demo test lint types soak bench clean
 
 setup-demo: $(VENV)/.demo
 setup: $(VENV)/.dev
@@ -36,6 +36,9 @@ lint: setup types
 types:
 	@mkdir -p .cache/types/outlay
 	@for room in sandbox tools tasks agents runs; do ln -sfn ../../../$$room .cache/types/outlay/$$room; done
+
+soak: setup
+	@$(BIN)/python -m tests.soak.sandboxes
 
 bench: setup
 	@for name in overhead; do $(BIN)/python -m tests.benchmarks.$$name; done
