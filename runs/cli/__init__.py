@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from outlay.runs.cli import agents, doctor, ls, models, run, show, tasks
+from outlay.runs.cli import agents, clean, doctor, ls, models, run, show, tasks
 
 app = typer.Typer(
     name="outlay",
@@ -26,6 +26,7 @@ app.add_typer(tasks.app, name="tasks")
 app.command("agents")(agents.agents)
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)
+app.command("clean")(clean.clean)
 
 BAD_USAGE, ENVIRONMENT, INTERRUPTED = 2, 3, 130
 

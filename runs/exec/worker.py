@@ -8,19 +8,21 @@ from outlay.agents.types import Model
 from outlay.runs.exec.rollout import Workplace
 from outlay.runs.store.experiment import ExperimentStore
 from outlay.sandbox.choose import resolve, sandbox_maker
+from outlay.sandbox.janitor import tended
 
 
 @asynccontextmanager
 async def workplace(
     store: ExperimentStore, *, models: Iterable[str], sandbox: str, slots: int
 ) -> AsyncIterator[Workplace]:
-    """Opens every model once, for `slots` rollouts at a time.
+    """Opens every model once, for `slots` rollouts at a time, and sweeps what dead runs left while it is open.
 
     Raises `MissingKey`, `MissingPart` or `SandboxUnavailable` before anything runs.
     """
     kind = resolve(sandbox)
     make_sandbox = sandbox_maker(kind)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(tended(engine=kind == "docker"))
         opened: dict[str, Model] = {}
         for name in models:
             opened[name] = await open_model(name, slots=slots)

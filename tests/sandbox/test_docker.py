@@ -15,7 +15,7 @@ from docker.errors import NotFound
 
 from outlay.sandbox.docker import docker_sandbox
 from outlay.sandbox.errors import SandboxLost
-from outlay.sandbox.flags import owner
+from outlay.sandbox.owner import this_process
 from outlay.sandbox.types import Limits, SandboxSpec
 from tests.sandbox.shell import ALIVE, sh
 
@@ -57,7 +57,7 @@ def test_a_container_is_as_hard_as_its_flags_say() -> None:
     asyncio.run(body())
 
 
-def test_the_engine_holds_the_limits_and_knows_the_owner() -> None:
+def test_the_engine_holds_the_limits_and_knows_the_this_process() -> None:
     async def body() -> None:
         async with docker_sandbox(SandboxSpec(limits=Limits(memory_bytes=256 << 20, pids=64, cpus=0.5))) as sandbox:
             sandbox.container.reload()
@@ -65,7 +65,7 @@ def test_the_engine_holds_the_limits_and_knows_the_owner() -> None:
             assert host["Memory"] == host["MemorySwap"] == 256 << 20
             assert (host["PidsLimit"], host["NanoCpus"]) == (64, 500_000_000)
             assert (host["LogConfig"]["Type"], host["AutoRemove"], config["StdinOnce"]) == ("none", True, True)
-            assert config["Labels"] == {"outlay": "1", "outlay.owner": owner()}
+            assert config["Labels"]["outlay.owner"] == str(this_process())
 
     asyncio.run(body())
 
@@ -106,7 +106,7 @@ def test_an_image_that_is_not_there_is_a_lost_sandbox_and_leaves_nothing(engine:
 
     with pytest.raises(SandboxLost, match="No such image"):
         asyncio.run(body())
-    assert not engine.containers.list(all=True, filters={"label": f"outlay.owner={owner()}"})
+    assert not engine.containers.list(all=True, filters={"label": f"outlay.owner={this_process()}"})
 
 
 def test_a_container_is_gone_afterwards(engine: Any) -> None:
