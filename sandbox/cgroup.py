@@ -4,6 +4,7 @@ the group this process is in, so that whatever binds us binds our sandboxes.
 
 import errno
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -45,16 +46,14 @@ class Group:
         for folder in set(self.folders.values()):
             (folder / "cgroup.procs").write_text(str(pid))
 
-    def oom_kills(self) -> int:
-        """How many processes the kernel has killed for want of memory."""
+    def oom_counter(self) -> str | None:
+        """The file whose line `oom_kill N` says how many processes the kernel has killed for want of memory."""
         if (folder := self.folders.get("memory")) is None:
-            return 0
-        name = "memory.events" if self.tree.version == 2 else "memory.oom_control"
-        fields = dict(line.split(maxsplit=1) for line in (folder / name).read_text().splitlines())
-        return int(fields.get("oom_kill", 0))
+            return None
+        return str(folder / ("memory.events" if self.tree.version == 2 else "memory.oom_control"))
 
     def remove(self) -> None:
-        """Waits for its killed processes to be gone. Raises `OSError` when they are not in time."""
+        """With all that still runs in it. Raises `OSError` when it is not empty in time."""
         until = time.monotonic() + REMOVE_S
         for folder in set(self.folders.values()):
             _remove(folder, until)
@@ -130,9 +129,16 @@ def _remove(folder: Path, until: float) -> None:
         except OSError as error:
             if error.errno != errno.EBUSY or time.monotonic() > until:
                 raise
+            _kill(folder)
             time.sleep(0.005)
         else:
             return
+
+
+def _kill(folder: Path) -> None:
+    for pid in _words(folder / "cgroup.procs"):
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
 
 
 def _remove_orphans(parent: Path) -> None:

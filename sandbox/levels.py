@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from outlay.sandbox import guest, uids
+from outlay.sandbox import uids
 from outlay.sandbox.guest.capabilities import CHOWN, KILL, SETGID, SETUID, permitted
 from outlay.sandbox.guest.confine import Confinement
+from outlay.sandbox.local_guest import command, order
 from outlay.sandbox.readable import readable_folders
 from outlay.sandbox.types import Isolation
 
@@ -39,15 +39,6 @@ _CLAIMS = (
 _ESSENTIAL = 2
 """So many of the first claims make a sandbox confined."""
 
-BOOTSTRAP = """
-import sys, types
-for name, folder in (("outlay", []), ("outlay.sandbox", []), ("outlay.sandbox.guest", [sys.argv.pop(1)])):
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = folder
-from outlay.sandbox.guest.attempts import main
-main()
-"""
-
 
 @dataclass(frozen=True)
 class Reached:
@@ -62,6 +53,10 @@ class Reached:
     seccomp: bool = False
     own_uid: bool = False
     """Whether each sandbox's commands can run as a user of their own."""
+
+
+UNCONFINED = Reached(Isolation.WEAK, tuple(claim for _, claim in _CLAIMS))
+"""What is reached without trying."""
 
 
 @cache
@@ -128,6 +123,7 @@ def _targets(folder: Path) -> Iterator[dict[str, Any]]:
             "file": str(outside / "file"),
             "folder": str(outside),
             "home": str(Path.home()),
+            "in_home": _names_in_home(),
             "tcp": tcp.getsockname()[1],
             "udp": udp.getsockname()[1],
             "unix": str(outside / "socket"),
@@ -137,14 +133,22 @@ def _targets(folder: Path) -> Iterator[dict[str, Any]]:
         }
 
 
+def _names_in_home() -> list[str]:
+    """But for the way to what may be read."""
+    shown = [Path(folder) for folder in readable_folders()]
+    try:
+        inside = list(Path.home().iterdir())
+    except OSError:
+        return []
+    return [inner.name for inner in inside if not any(folder.is_relative_to(inner) for folder in shown)]
+
+
 def _asked(question: Mapping[str, Any]) -> dict[str, Any] | str:
     """The guest's answer, or why there is none."""
-    argv = [sys.executable, "-I", "-S", "-c", BOOTSTRAP, *guest.__path__, json.dumps(question)]
-    with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as child:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command(), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as child:
         try:
-            stdout, stderr = child.communicate(timeout=PROBE_S)
+            stdout, stderr = child.communicate(order("attempts", question), timeout=PROBE_S)
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             return f"no answer within {PROBE_S:g} s"

@@ -1,7 +1,4 @@
-"""Tries to break out: what `levels.probe` runs where a command would run, to prove that it cannot.
-
-Reads its question from the command line and prints its answer, both JSON.
-"""
+"""Tries to break out: what `levels.probe` runs where a command would run, to prove that it cannot."""
 
 import ctypes
 import json
@@ -21,9 +18,8 @@ FORKS = 100
 """Of the fork bomb."""
 
 
-def main() -> None:
-    """The question: a `Confinement` and what to aim at. The answer: how each attempt went, and what the kernel gave."""
-    question = json.loads(sys.argv[1])
+def main(question: dict[str, Any]) -> None:
+    """Given a `Confinement` and what to aim at, prints how each attempt went and what the kernel gave, as JSON."""
     confinement = Confinement(**question["confinement"])
     names = possible()
     # Who needs a user namespace for the others cannot become another user in it.
@@ -57,7 +53,7 @@ def _tried(targets: Mapping[str, Any]) -> dict[str, bool]:
         "remove": lambda: os.unlink(targets["file"]),
         "read": lambda: os.open(targets["file"], os.O_RDONLY),
         "list": lambda: os.listdir(targets["folder"]),
-        "home": lambda: os.listdir(targets["home"]),
+        "home": lambda: _sight(targets["home"], targets["in_home"]),
         "attributes": lambda: os.chmod(targets["file"], 0o600),
         "tcp": lambda: socket.create_connection(("127.0.0.1", targets["tcp"]), timeout=1),
         "udp": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", targets["udp"])),
@@ -76,6 +72,12 @@ def _refused(attempt: Callable[[], object]) -> bool:
     except OSError:
         return True
     return False
+
+
+def _sight(folder: str, names: list[str]) -> None:
+    """The folder itself may be there, as the way to an interpreter that lies in it."""
+    if not set(names) & set(os.listdir(folder)):
+        raise FileNotFoundError(folder)
 
 
 def _unix(address: str) -> None:
@@ -116,7 +118,3 @@ def _forks() -> int:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     return len(children)
-
-
-if __name__ == "__main__":
-    main()

@@ -28,27 +28,38 @@ def kill_all_others() -> bool:
 
 def _kill_all_of(uid: int) -> bool:
     """By a child that becomes that user: as root, the same call would end the machine."""
+    if not _has_children():
+        return False
     child = os.fork()
     if child == 0:
-        found = False
         try:
             os.setresuid(uid, uid, uid)
-            found = kill_all_others()
+            kill_all_others()
         finally:
-            os._exit(0 if found else 1)
-    return os.waitpid(child, 0)[1] == 0
+            os._exit(0)
+    os.waitpid(child, 0)
+    return True
 
 
 def _kill_descendants() -> bool:
     """As their subreaper we inherit all that lose their parent. What is found is stopped before any of it is killed, so
     that it cannot fork away meanwhile.
     """
-    found = _below(os.getpid())
+    found = _below(os.getpid()) if _has_children() else []
     for ending in (signal.SIGSTOP, signal.SIGKILL):
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, ending)
     return bool(found)
+
+
+def _has_children() -> bool:
+    """Without any, nothing is left: as subreaper we become the parent of all that lose theirs."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _below(root: int) -> list[int]:
