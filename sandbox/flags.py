@@ -4,26 +4,28 @@ import os
 from pathlib import Path
 from typing import Any
 
-from outlay.sandbox.types import Limits
+from outlay.sandbox.types import Limits, SandboxSpec
 
-UID = 10_000
 WORKSPACE = "/work"
 
 
-def hardened(limits: Limits) -> dict[str, Any]:
-    """Arguments of the engine's create call."""
+def hardened(spec: SandboxSpec, uid: int) -> dict[str, Any]:
+    """Arguments of the engine's create call. Commands will run as `uid`, the guest beside them as user 0."""
+    limits = spec.limits
+    workspace = f"size={limits.disk_bytes},nr_inodes={limits.inodes},uid={uid},gid={uid},mode=755"
     mounts = {
-        WORKSPACE: f"size={limits.disk_bytes},nr_inodes=65536,uid={UID},gid={UID},mode=755,exec,nosuid,nodev",
+        WORKSPACE: f"{workspace},exec,nosuid,nodev",
         "/tmp": "size=67108864,nr_inodes=16384,mode=1777,nosuid,nodev",
     }
     return {
         "network_mode": "none",  # nothing to exfiltrate to, nothing to attack
         "cap_drop": ["ALL"],
+        "cap_add": ["SETUID", "SETGID", "KILL"],  # the guest's alone: they are gone when it becomes the commands' user
         "security_opt": ["no-new-privileges:true"],  # set-uid files gain nothing; the engine's seccomp profile stays
-        "user": f"{UID}:{UID}",  # not root, even inside
+        "user": "0:0",
         "read_only": True,  # only the two tmpfs below can be written
         "tmpfs": mounts,
-        "working_dir": WORKSPACE,
+        "working_dir": "/",
         "mem_limit": limits.memory_bytes,
         "memswap_limit": limits.memory_bytes,  # equal: no swap
         "nano_cpus": int(limits.cpus * 1e9),
@@ -33,6 +35,7 @@ def hardened(limits: Limits) -> dict[str, Any]:
         "hostname": "sandbox",
         "init": True,  # reaps what commands leave
         "auto_remove": True,
+        "stdin_open": True,  # and closed with our end of it: the guest ends then, and with it the container
         "log_config": {"Type": "none"},  # output cannot fill the host's disk
         "environment": {},
         "labels": {"outlay": "1", "outlay.owner": owner()},

@@ -1,0 +1,104 @@
+"""Calls of the Docker engine, through its API. They block, and are made from a few threads."""
+
+import os
+import socket
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
+from outlay.sandbox.flags import hardened
+from outlay.sandbox.types import SandboxSpec
+
+IMAGE = "outlay-sandbox:1"
+CALL_S = 60
+"""How long one call of the engine may take."""
+GONE_S = 10
+"""How long the engine may take to finish a removal that it had begun by itself."""
+
+
+def image_of(spec: SandboxSpec) -> str:
+    """The image to start from."""
+    return IMAGE if spec.image is None else str(spec.image)
+
+
+def client() -> Any:
+    """One per process: making one costs as much as creating a container."""
+    return _client(os.getpid())
+
+
+@cache
+def _client(_process: int) -> Any:
+    import docker
+
+    return docker.from_env(timeout=CALL_S, max_pool_size=4 * (os.cpu_count() or 1))
+
+
+def started(spec: SandboxSpec, uid: int, argv: list[str]) -> tuple[Any, socket.socket]:
+    """A running container and the stream to its stdin, stdout and stderr. Raises `SandboxLost`, and leaves nothing."""
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    container = stream = None
+    try:
+        container = client().containers.create(image_of(spec), argv, **hardened(spec, uid))
+        stream = _attached(container)
+        container.start()
+    except (DockerException, RequestException, OSError) as error:
+        if stream is not None:
+            stream.close()
+        if container is not None:
+            removed(container)
+        raise SandboxLost(f"the engine could not start a container: {error}") from error
+    return container, stream
+
+
+def _attached(container: Any) -> socket.socket:
+    """Before the start, so that nothing is missed; the SDK's wrappers are left behind."""
+    wrapped = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+    try:
+        stream = socket.socket(fileno=os.dup(wrapped.fileno()))
+    finally:
+        wrapped._response.close()
+        wrapped.close()
+    stream.setblocking(False)
+    return stream
+
+
+def removed(container: Any) -> None:
+    """Returns when the container is gone, or when the engine does not answer; it may be at it already by itself."""
+    from docker.errors import APIError, NotFound
+    from requests.exceptions import RequestException
+
+    try:
+        container.remove(force=True)
+    except NotFound:
+        return
+    except (APIError, RequestException):
+        with suppress(APIError, RequestException):
+            container.wait(condition="removed", timeout=GONE_S)
+
+
+def probe() -> SandboxUnavailable | None:
+    """Why this machine cannot open a Docker sandbox; None when it can."""
+    try:
+        import docker
+        from docker.errors import DockerException, ImageNotFound
+        from requests.exceptions import RequestException
+    except ImportError:
+        return SandboxUnavailable("docker", "the docker package is missing", "Mend: pip install docker")
+    try:
+        asked = docker.from_env(timeout=5)
+    except DockerException as error:
+        return SandboxUnavailable(
+            "docker", f"no engine answers ({error})", "Mend: apt install docker.io; start dockerd"
+        )
+    try:
+        asked.images.get(IMAGE)
+    except ImageNotFound:
+        return SandboxUnavailable("docker", f"there is no image {IMAGE}", "Mend: .ci/image builds it")
+    except (DockerException, RequestException) as error:
+        return SandboxUnavailable("docker", str(error), "Mend: restart the engine")
+    finally:
+        asked.close()
+    return None
