@@ -65,5 +65,6 @@ def process_lack() -> SandboxUnavailable | None:
     reached = probe()
     if reached.isolation is Isolation.CONFINED:
         return None
-    reason = f"here it does not hold that {'; that '.join(reached.missing)}"
+    unheld = f"here it does not hold that {', that '.join(reached.missing)}"
+    reason = f"nothing could be tried here: {reached.untried}" if reached.untried else unheld
     return SandboxUnavailable("process", reason, "Mend: --sandbox docker, or for code you trust --sandbox weak")

@@ -1,5 +1,6 @@
 """How far this machine lets us confine a process, proved by trying to break out."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -53,6 +54,8 @@ class Reached:
     seccomp: bool = False
     own_uid: bool = False
     """Whether each sandbox's commands can run as a user of their own."""
+    untried: str = ""
+    """Why nothing could be tried, if so."""
 
 
 UNCONFINED = Reached(Isolation.WEAK, tuple(claim for _, claim in _CLAIMS))
@@ -62,16 +65,24 @@ UNCONFINED = Reached(Isolation.WEAK, tuple(claim for _, claim in _CLAIMS))
 @cache
 def probe() -> Reached:
     """Tries every promise in a child process, once per process."""
+    try:
+        answer = _tried()
+    except OSError as error:
+        answer = str(error)
+    if isinstance(answer, str):
+        return dataclasses.replace(UNCONFINED, untried=answer)
+    return _judged(answer)
+
+
+def _tried() -> dict[str, Any] | str:
+    """The guest's answer, or why there is none. Raises `OSError` when not even the targets can be set up."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outlay-probe-")))
         workspace, targets = folder / "workspace", stack.enter_context(_targets(folder))
         workspace.mkdir()
         uid = stack.enter_context(_uid(workspace))
         confinement = Confinement(str(workspace), readable=readable_folders(), uid=uid, processes=PROCESSES)
-        answer = _asked({"confinement": confinement._asdict(), "targets": targets})
-    if isinstance(answer, str):
-        return Reached(Isolation.WEAK, (f"nothing could be tried ({answer})",))
-    return _judged(answer)
+        return _asked({"confinement": confinement._asdict(), "targets": targets})
 
 
 def may_change_user() -> bool:
@@ -144,7 +155,6 @@ def _names_in_home() -> list[str]:
 
 
 def _asked(question: Mapping[str, Any]) -> dict[str, Any] | str:
-    """The guest's answer, or why there is none."""
     pipe = subprocess.PIPE
     with subprocess.Popen(command(), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as child:
         try:
