@@ -13,6 +13,8 @@ from outlay.sandbox.types import SandboxSpec
 IMAGE = "outlay-sandbox:1"
 CALL_S = 60
 """How long one call of the engine may take."""
+PROBE_S = 20
+"""How long an engine may take to say that it is there: a busy one is not an absent one."""
 GONE_S = 10
 """How long the engine may take to finish a removal that it had begun by itself."""
 
@@ -88,7 +90,7 @@ def probe() -> SandboxUnavailable | None:
     except ImportError:
         return SandboxUnavailable("docker", "the docker package is missing", "Mend: pip install docker")
     try:
-        asked = docker.from_env(timeout=5)
+        asked = docker.from_env(timeout=PROBE_S)
     except DockerException as error:
         return SandboxUnavailable(
             "docker", f"no engine answers ({error})", "Mend: apt install docker.io; start dockerd"

@@ -28,6 +28,7 @@ from outlay.sandbox.removal import remove_tree
 from outlay.sandbox.types import (
     PLAIN,
     Completed,
+    Connection,
     Isolation,
     Limits,
     Manifest,
@@ -42,6 +43,9 @@ T = TypeVar("T")
 
 class ProcessSandbox:
     """One workspace on this machine."""
+
+    connections: Sequence[Connection] = ()
+    """There is no way out."""
 
     def __init__(self, workspace: Path, limits: Limits, reached: Reached, uid: int | None) -> None:
         self.workspace = workspace

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from outlay.sandbox.choose import sandbox_maker
 from outlay.sandbox.errors import SandboxLost
 from outlay.sandbox.pool import Pool, warm_pool
-from outlay.sandbox.process import process_sandbox
 from outlay.sandbox.types import PLAIN, Limits, Sandbox, SandboxSpec, Snapshot
 
 OTHER = SandboxSpec(limits=Limits(wall_s=7))
@@ -28,7 +28,7 @@ class Counting:
     async def __call__(self, spec: SandboxSpec = PLAIN, *, start: Snapshot | None = None) -> AsyncIterator[Sandbox]:
         if self.broken:
             raise SandboxLost("the engine is away")
-        async with process_sandbox(spec, start=start) as sandbox:
+        async with sandbox_maker("weak")(spec, start=start) as sandbox:
             self.made.append(sandbox)
             self.open[spec] = self.open.get(spec, 0) + 1
             self.most = max(self.most, self.total)
