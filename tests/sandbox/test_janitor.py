@@ -26,6 +26,7 @@ from outlay.sandbox.workspaces import claimed_folder
 pytestmark = pytest.mark.docker
 
 RUNNER = Path(__file__).with_name("runner.py")
+OUTLAY = str(Path(sys.executable).with_name("outlay"))
 LABELS = "import json; from outlay.sandbox.owner import labels; print(json.dumps(labels()))"
 OVER = {"outlay.expires": "1000000000"}
 """A time that has long passed."""
@@ -186,8 +187,8 @@ def test_a_living_owners_container_past_its_lifetime_is_told_and_kept(engine: An
 def test_an_owner_in_another_container_cannot_be_known_dead(engine: Any, leave: Leave) -> None:
     bears = labels_of_the_dead("unshare", "--pid", "--fork", "--mount-proc")
     container = leave(bears)
-    assert container not in [orphan.id for orphan in janitor.sweep(engine, time.time()).removed]
-    assert container in [orphan.id for orphan in janitor.sweep(engine, time.time() + 7 * 3600).removed]
+    assert container not in [orphan.id for orphan in janitor.orphans(engine, time.time())]
+    assert container in [orphan.id for orphan in janitor.orphans(engine, time.time() + 7 * 3600)]
 
 
 def test_two_runners_never_remove_each_others(engine: Any, runner: Callable[..., Any]) -> None:
@@ -212,6 +213,13 @@ def test_a_run_sweeps_at_its_start_and_now_and_then(engine: Any, leave: Leave, m
 
     before = leave(labels_of_the_dead())
     asyncio.run(run())
+
+
+def test_a_run_begins_with_a_sweep(engine: Any, leave: Leave, tmp_path: Path) -> None:
+    container = leave(labels_of_the_dead())
+    what = ["-t", "answer/arithmetic", "-a", "baseline", "--sandbox", "docker", "--results", str(tmp_path)]
+    subprocess.run([OUTLAY, "run", *what], capture_output=True, check=True)
+    assert not is_there(engine, container)
 
 
 def test_the_process_that_had_our_id_before_us_is_dead() -> None:
@@ -264,21 +272,19 @@ def test_a_note_is_believed_only_where_it_was_put(temporary: Path) -> None:
 
 
 def outlay_clean(*arguments: str) -> dict[str, Any]:
-    command = [str(Path(sys.executable).with_name("outlay")), "clean", "--json", *arguments]
+    command = [OUTLAY, "clean", "--json", *arguments]
     told: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return told
 
 
 def test_clean_says_what_it_did_in_words_for_people(engine: Any, leave: Leave) -> None:  # noqa: ARG001
     container = leave(labels_of_the_dead())
-    command = [str(Path(sys.executable).with_name("outlay")), "clean"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run([OUTLAY, "clean"], capture_output=True, text=True, check=True)
     assert container[:12] in done.stdout
     assert "owner dead" in done.stdout
 
 
 def test_clean_without_an_engine_still_sweeps_workspaces(temporary: Path) -> None:  # noqa: ARG001
-    command = [str(Path(sys.executable).with_name("outlay")), "clean"]
     env = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"}
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    done = subprocess.run([OUTLAY, "clean"], capture_output=True, text=True, check=True, env=env)
     assert "only workspaces were swept" in done.stderr
