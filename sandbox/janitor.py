@@ -24,7 +24,7 @@ from outlay.sandbox.workspaces import claimed_folders
 ENGINE_S = 30.0
 """How long one call to the engine may take."""
 EVERY_S = 30.0
-JOIN_S = 5.0
+JOIN_S = 10.0
 """How long the end of a run waits for a sweep under way."""
 START_S = 600.0
 """How long after a container was made its owner would not start it any more: far longer than any call may take."""
