@@ -25,12 +25,12 @@ def image_of(spec: SandboxSpec) -> str:
 
 
 def client() -> Any:
-    """One per process: making one costs as much as creating a container."""
-    return _client(os.getpid())
+    """One per process and engine: making one costs as much as creating a container."""
+    return _client(os.getpid(), os.environ.get("DOCKER_HOST"))
 
 
 @cache
-def _client(_process: int) -> Any:
+def _client(_process: int, _engine: str | None) -> Any:
     import docker
 
     return docker.from_env(timeout=CALL_S, max_pool_size=4 * (os.cpu_count() or 1))

@@ -26,7 +26,7 @@ def hardened(spec: SandboxSpec, uid: int) -> dict[str, Any]:
         "cap_add": ["SETUID", "SETGID", "KILL"],  # the guest's alone: they are gone when it becomes the commands' user
         "security_opt": ["no-new-privileges:true", f"seccomp={profile()}"],  # set-uid files gain nothing
         "user": "0:0",
-        "read_only": True,  # only the tmpfs below can be written
+        "read_only": True,  # only the three tmpfs below can be written
         "tmpfs": mounts,
         "working_dir": "/",
         "mem_limit": limits.memory_bytes,

@@ -18,18 +18,22 @@ from threading import Event, Thread
 from typing import Any, Literal
 
 from outlay.sandbox.errors import SandboxError, SandboxUnavailable
-from outlay.sandbox.owner import Reason, why_orphaned
+from outlay.sandbox.owner import Reason, parse, this_process, why_orphaned
 from outlay.sandbox.workspaces import claimed_folders
 
 ENGINE_S = 30.0
 """How long one call to the engine may take."""
 EVERY_S = 30.0
-JOIN_S = 5.0
+JOIN_S = 10.0
 """How long the end of a run waits for a sweep under way."""
+START_S = 600.0
+"""How long after a container was made its owner would not start it any more: far longer than any call may take."""
 AT_ONCE = 8
 """Removals at a time; more only make each one slower."""
 
 Kind = Literal["container", "network", "volume", "workspace"]
+Labelled = tuple[Kind, str, Mapping[str, str]]
+"""What it is, its id or name, its labels."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,19 @@ class Swept:
 def orphans(client: Any, now: float) -> list[Orphan]:
     """What on this engine has no living owner, in the order in which it can be removed. `now` is Unix time."""
     ours = {"label": "outlay"}
-    found: list[tuple[Kind, str, Mapping[str, str]]] = [
-        *(("container", each["Id"], each["Labels"]) for each in client.api.containers(all=True, filters=ours)),
+    containers = client.api.containers(all=True, filters=ours)
+    found: list[Labelled] = [
+        *(("container", each["Id"], each["Labels"]) for each in containers),
         *(("network", each["Id"], each["Labels"]) for each in client.api.networks(filters=ours)),
         *(("volume", each["Name"], each["Labels"]) for each in client.api.volumes(filters=ours)["Volumes"] or ()),
     ]
-    return _orphaned(found, now)
+    forgotten: list[Labelled] = [("container", c["Id"], c["Labels"]) for c in containers if _is_forgotten(c, now)]
+    return _orphaned(found, now) + [_orphan(*each, Reason.NEVER_STARTED) for each in forgotten]
+
+
+def _is_forgotten(container: Mapping[str, Any], now: float) -> bool:
+    is_ours = parse(container["Labels"].get("outlay.owner", "")) == this_process()
+    return is_ours and container["State"] == "created" and now > container["Created"] + START_S
 
 
 def stale_workspaces(now: float) -> list[Orphan]:
@@ -75,12 +86,12 @@ def stale_workspaces(now: float) -> list[Orphan]:
     return _orphaned([("workspace", str(folder), note) for folder, note in claimed_folders()], now)
 
 
-def _orphaned(found: Sequence[tuple[Kind, str, Mapping[str, str]]], now: float) -> list[Orphan]:
-    return [
-        Orphan(kind, name, labels["outlay.owner"], labels.get("outlay.experiment", ""), reason)
-        for kind, name, labels in found
-        if (reason := why_orphaned(labels, now))
-    ]
+def _orphaned(found: Sequence[Labelled], now: float) -> list[Orphan]:
+    return [_orphan(*each, reason) for each in found if (reason := why_orphaned(each[2], now))]
+
+
+def _orphan(kind: Kind, name: str, labels: Mapping[str, str], reason: Reason) -> Orphan:
+    return Orphan(kind, name, labels["outlay.owner"], labels.get("outlay.experiment", ""), reason)
 
 
 def sweep(client: Any, now: float, *, dry_run: bool = False) -> Swept:

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     EXPIRED = "owner unknown here, lifetime over"
     OVERDUE = "owner alive, lifetime over"
     """Only told: who lives may have a reason."""
+    NEVER_STARTED = "made for us, never started"
+    """The engine carried out our call after we had given it up. Only its owner itself can know."""
 
 
 def this_process() -> Owner:

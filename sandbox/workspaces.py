@@ -16,9 +16,10 @@ NOTE_BYTES = 4096
 
 def claimed_folder() -> Path:
     """A fresh folder below the temporary one, with the note in it. Workspace and scratch folder belong below it, where
-    commands cannot reach the note.
+    commands, which run as another user or behind walls, reach through the folder but not the note.
     """
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder.chmod(0o711)
     (folder / NOTE).write_text(json.dumps(labels()))
     return folder
 
