@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from outlay.sandbox import uids
 from outlay.sandbox.cgroup import open_group, writable_tree
-from outlay.sandbox.docker import whole
 from outlay.sandbox.errors import PathRefused, SandboxLost, SandboxUnavailable
 from outlay.sandbox.file_rights import as_user
 from outlay.sandbox.guest import files, tree
@@ -36,6 +35,7 @@ from outlay.sandbox.types import (
     SandboxSpec,
     Snapshot,
 )
+from outlay.sandbox.whole import whole
 
 T = TypeVar("T")
 
@@ -144,13 +144,16 @@ class ProcessSandbox:
         return self.workspace.with_name(f"{self.workspace.name}.tmp")
 
     async def close(self) -> None:
-        """Ends all that runs and removes all that is there."""
+        """Ends all that runs and removes all that is there. Cancelled, it does so nevertheless."""
         self._closed = True
         if self._starting is None:
             remove_tree(self.workspace)
-            return
+        else:
+            await whole(self._end(self._starting))
+
+    async def _end(self, starting: asyncio.Task[tuple[LocalGuest, GuestSandbox]]) -> None:
         with suppress(SandboxLost, OSError):
-            local, _ = await self._starting
+            local, _ = await starting
             await local.close()
         await asyncio.to_thread(remove_tree, self.workspace)
         await asyncio.to_thread(remove_tree, self._scratch_path())
@@ -174,7 +177,7 @@ def process_maker(reached: Reached) -> SandboxMaker:
                     await sandbox.restore(start)
                 yield sandbox
             finally:
-                await whole(sandbox.close())
+                await sandbox.close()
 
     return opened
 
