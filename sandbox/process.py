@@ -6,7 +6,6 @@ them: most that a sandbox costs is spent there, and many sandboxes run nothing.
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
@@ -36,6 +35,7 @@ from outlay.sandbox.types import (
     Snapshot,
 )
 from outlay.sandbox.whole import whole
+from outlay.sandbox.workspaces import made_workspace
 
 T = TypeVar("T")
 
@@ -164,12 +164,12 @@ def process_maker(reached: Reached) -> SandboxMaker:
 
     @asynccontextmanager
     async def opened(spec: SandboxSpec = PLAIN, *, start: Snapshot | None = None) -> AsyncIterator[Sandbox]:
-        """Removes the workspace, whatever happened. A process killed with -9 leaves it under the temp folder."""
+        """Removes the workspace, whatever happened. What a process killed with -9 leaves, the next one removes."""
         if spec.egress:
             raise SandboxUnavailable(
                 "process", f"it cannot let commands reach {', '.join(spec.egress)}", "Mend: --sandbox docker"
             )
-        workspace = Path(tempfile.mkdtemp(prefix="outlay-"))
+        workspace = made_workspace()
         with _user(workspace, reached) as uid:
             sandbox = ProcessSandbox(workspace, spec.limits, reached, uid)
             try:
