@@ -15,6 +15,7 @@ def hardened(spec: SandboxSpec, uid: int) -> dict[str, Any]:
     workspace = f"size={limits.disk_bytes},nr_inodes={limits.inodes},uid={uid},gid={uid},mode=755"
     mounts = {
         WORKSPACE: f"{workspace},exec,nosuid,nodev",
+        "/dev/shm": "size=67108864,nr_inodes=4096,mode=1777,nosuid,nodev,noexec",  # the engine's own counts no inodes
         "/tmp": "size=67108864,nr_inodes=16384,mode=1777,nosuid,nodev",
     }
     return {
@@ -23,7 +24,7 @@ def hardened(spec: SandboxSpec, uid: int) -> dict[str, Any]:
         "cap_add": ["SETUID", "SETGID", "KILL"],  # the guest's alone: they are gone when it becomes the commands' user
         "security_opt": ["no-new-privileges:true"],  # set-uid files gain nothing; the engine's seccomp profile stays
         "user": "0:0",
-        "read_only": True,  # only the two tmpfs below can be written
+        "read_only": True,  # only the three tmpfs below can be written
         "tmpfs": mounts,
         "working_dir": "/",
         "mem_limit": limits.memory_bytes,

@@ -36,6 +36,7 @@ def main(config: Dict[str, Any]) -> None:
     def facts() -> Dict[str, Any]:
         return {
             "python": "{}.{}.{}".format(*sys.version_info[:3]),
+            "pid": os.getpid(),
             "uid": uid,
             "oom_score_adj": int(os.pread(score, 16, 0)),
         }

@@ -32,15 +32,11 @@ class Entry(NamedTuple):
     """One name in a workspace."""
 
     parts: tuple[bytes, ...]
-    status: os.stat_result
-
-    @property
-    def path(self) -> bytes:
-        return b"/".join(self.parts)
-
-    @property
-    def kind(self) -> str:
-        return KINDS.get(stat.S_IFMT(self.status.st_mode), "other")
+    kind: str
+    size: int
+    mode: int
+    mtime_ns: int
+    changed_ns: int
 
 
 def shown(parts: Iterable[bytes]) -> str:
@@ -206,19 +202,23 @@ def _listed(root: int, parts: tuple[bytes, ...]) -> list[Entry]:
     folder = open_folder(root, parts)
     try:
         with os.scandir(folder) as found:
-            named = [(os.fsencode(entry.name), entry.stat(follow_symlinks=False)) for entry in found]
+            entries = [_entry((*parts, os.fsencode(one.name)), one.stat(follow_symlinks=False)) for one in found]
     finally:
         os.close(folder)
-    return [Entry((*parts, name), status) for name, status in sorted(named, key=lambda pair: pair[0])]
+    return sorted(entries)
+
+
+def _entry(parts: tuple[bytes, ...], status: os.stat_result) -> Entry:
+    kind, mode = KINDS.get(stat.S_IFMT(status.st_mode), "other"), stat.S_IMODE(status.st_mode)
+    return Entry(parts, kind, status.st_size, mode, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def manifest(root: int) -> Iterator[bytes]:
     """Every entry as `kind size mode changed_ns path` and a zero byte. Raises `Refused` when that gets too long."""
     lines, size, total = [], 0, 0
     for entry in walk(root):
-        status = entry.status
-        facts = f"{entry.kind} {status.st_size} {status.st_mode & 0o7777} {status.st_ctime_ns} ".encode()
-        lines.append(facts + entry.path + b"\0")
+        facts = f"{entry.kind} {entry.size} {entry.mode} {entry.changed_ns} ".encode()
+        lines.append(facts + b"/".join(entry.parts) + b"\0")
         size += len(lines[-1])
         if size >= CHUNK:
             total += size

@@ -53,19 +53,20 @@ def _members(root: int, caps: Caps) -> list[Member]:
 
 def _member(root: int, entry: Entry) -> Member | None:
     """None for what no archive holds: pipes, sockets, links that leave."""
-    kind, mode, mtime_ns = entry.kind, entry.status.st_mode & 0o777, entry.status.st_mtime_ns
-    if kind == "file":
-        return Member(kind, entry.parts, mode, mtime_ns, entry.status.st_size)
-    if kind == "folder":
-        return Member(kind, entry.parts, mode, mtime_ns)
-    if kind != "link":
+    mode = entry.mode & 0o777
+    if entry.kind == "file":
+        return Member("file", entry.parts, mode, entry.mtime_ns, entry.size)
+    if entry.kind == "folder":
+        return Member("folder", entry.parts, mode, entry.mtime_ns)
+    if entry.kind != "link":
         return None
     folder = open_folder(root, entry.parts[:-1])
     try:
         target = os.readlink(entry.parts[-1], dir_fd=folder)
     finally:
         os.close(folder)
-    return Member(kind, entry.parts, 0o777, mtime_ns, 0, target) if tar.stays_inside(entry.parts, target) else None
+    member = Member("link", entry.parts, 0o777, entry.mtime_ns, 0, target)
+    return member if tar.stays_inside(entry.parts, target) else None
 
 
 def _archived(root: int, members: list[Member]) -> Iterator[bytes]:
@@ -133,6 +134,8 @@ def _place_folder(parent: int, name: bytes) -> None:
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
     except FileExistsError:
-        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            os.unlink(name, dir_fd=parent)
-            os.mkdir(name, 0o700, dir_fd=parent)
+        if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            os.chmod(name, 0o700, dir_fd=parent)  # its own mode comes when all is in it
+            return
+        os.unlink(name, dir_fd=parent)
+        os.mkdir(name, 0o700, dir_fd=parent)
