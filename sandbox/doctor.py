@@ -5,6 +5,7 @@ from pathlib import Path
 from outlay.sandbox.cgroup import CONTROLLERS, writable_tree
 from outlay.sandbox.choose import docker_lack
 from outlay.sandbox.levels import Reached, probe
+from outlay.sandbox.policy import unbounded
 from outlay.sandbox.types import Finding, Isolation
 
 LANDLOCK_ABI = 6
@@ -38,9 +39,10 @@ def _runtimes() -> Finding:
 
 def _level(reached: Reached) -> Finding:
     confined = reached.isolation is Isolation.CONFINED
-    lacks = "; not held: " + ", ".join(reached.missing) if reached.missing else ""
+    unheld = [*reached.missing, *unbounded()]
+    lacks = reached.untried or "; ".join(f"not held: {claim}" for claim in unheld)
     mend = "" if confined else "use Docker, or a kernel with Landlock or user namespaces (>= 5.13)"
-    return Finding("process sandbox", confined, f"{reached.isolation}{lacks}", mend)
+    return Finding("process sandbox", confined, f"{reached.isolation}; {lacks}", mend)
 
 
 def _landlock(reached: Reached) -> Finding:

@@ -18,7 +18,7 @@ from outlay.sandbox import uids
 from outlay.sandbox.guest.capabilities import CHOWN, KILL, SETGID, SETUID, permitted
 from outlay.sandbox.guest.confine import Confinement
 from outlay.sandbox.local_guest import command, order
-from outlay.sandbox.readable import readable_folders
+from outlay.sandbox.readable import home_folder, readable_folders
 from outlay.sandbox.types import Isolation
 
 PROBE_S = 20.0
@@ -82,7 +82,10 @@ def _tried() -> dict[str, Any] | str:
         workspace.mkdir()
         uid = stack.enter_context(_uid(workspace))
         confinement = Confinement(str(workspace), readable=readable_folders(), uid=uid, processes=PROCESSES)
-        return _asked({"confinement": confinement._asdict(), "targets": targets})
+        question = {"confinement": confinement._asdict(), "targets": targets}
+        answer = _asked({**question, "with_namespaces": True})
+        # A system may let us have namespaces, but not what it takes to make use of them.
+        return answer if isinstance(answer, dict) else _asked({**question, "with_namespaces": False})
 
 
 def may_change_user() -> bool:
@@ -133,8 +136,8 @@ def _targets(folder: Path) -> Iterator[dict[str, Any]]:
         yield {
             "file": str(outside / "file"),
             "folder": str(outside),
-            "home": str(Path.home()),
-            "in_home": _names_in_home(),
+            "home": str(home_folder()),
+            "in_home": _names_in_home(folder),
             "tcp": tcp.getsockname()[1],
             "udp": udp.getsockname()[1],
             "unix": str(outside / "socket"),
@@ -144,11 +147,11 @@ def _targets(folder: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def _names_in_home() -> list[str]:
-    """But for the way to what may be read."""
-    shown = [Path(folder) for folder in readable_folders()]
+def _names_in_home(ours: Path) -> list[str]:
+    """But for the way to what may be read, and to our own folder. Some users' home is the root, which hides nothing."""
+    shown = [ours, *map(Path, readable_folders())]
     try:
-        inside = list(Path.home().iterdir())
+        inside = list(home_folder().iterdir()) if home_folder() != Path("/") else []
     except OSError:
         return []
     return [inner.name for inner in inside if not any(folder.is_relative_to(inner) for folder in shown)]

@@ -6,7 +6,6 @@ them: most that a sandbox costs is spent there, and many sandboxes run nothing.
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
@@ -15,7 +14,6 @@ from typing import Any, TypeVar
 
 from outlay.sandbox import uids
 from outlay.sandbox.cgroup import open_group, writable_tree
-from outlay.sandbox.docker import whole
 from outlay.sandbox.errors import PathRefused, SandboxLost, SandboxUnavailable
 from outlay.sandbox.file_rights import as_user
 from outlay.sandbox.guest import files, tree
@@ -37,6 +35,8 @@ from outlay.sandbox.types import (
     SandboxSpec,
     Snapshot,
 )
+from outlay.sandbox.whole import whole
+from outlay.sandbox.workspaces import made_workspace
 
 T = TypeVar("T")
 
@@ -148,13 +148,16 @@ class ProcessSandbox:
         return self.workspace.with_name(f"{self.workspace.name}.tmp")
 
     async def close(self) -> None:
-        """Ends all that runs and removes all that is there."""
+        """Ends all that runs and removes all that is there. Cancelled, it does so nevertheless."""
         self._closed = True
         if self._starting is None:
             remove_tree(self.workspace)
-            return
+        else:
+            await whole(self._end(self._starting))
+
+    async def _end(self, starting: asyncio.Task[tuple[LocalGuest, GuestSandbox]]) -> None:
         with suppress(SandboxLost, OSError):
-            local, _ = await self._starting
+            local, _ = await starting
             await local.close()
         await asyncio.to_thread(remove_tree, self.workspace)
         await asyncio.to_thread(remove_tree, self._scratch_path())
@@ -165,12 +168,12 @@ def process_maker(reached: Reached) -> SandboxMaker:
 
     @asynccontextmanager
     async def opened(spec: SandboxSpec = PLAIN, *, start: Snapshot | None = None) -> AsyncIterator[Sandbox]:
-        """Removes the workspace, whatever happened. A process killed with -9 leaves it under the temp folder."""
+        """Removes the workspace, whatever happened. What a process killed with -9 leaves, the next one removes."""
         if spec.egress:
             raise SandboxUnavailable(
                 "process", f"it cannot let commands reach {', '.join(spec.egress)}", "Mend: --sandbox docker"
             )
-        workspace = Path(tempfile.mkdtemp(prefix="outlay-"))
+        workspace = made_workspace()
         with _user(workspace, reached) as uid:
             sandbox = ProcessSandbox(workspace, spec.limits, reached, uid)
             try:
@@ -178,7 +181,7 @@ def process_maker(reached: Reached) -> SandboxMaker:
                     await sandbox.restore(start)
                 yield sandbox
             finally:
-                await whole(sandbox.close())
+                await sandbox.close()
 
     return opened
 

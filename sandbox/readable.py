@@ -15,7 +15,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 @cache
 def readable_folders() -> tuple[str, ...]:
     """Absolute paths that exist, none beneath another. Links among them are to be kept as links."""
-    hidden = (Path.home(), Path(__file__).resolve().parents[1])
+    hidden = (home_folder(), Path(__file__).resolve().parents[1])
     system = [folder for root in SYSTEM for folder in _without(Path(root), hidden)]
     own = [folder for folder in _base_prefixes() if not any(folder.is_relative_to(root) for root in SYSTEM)]
     outlay = hidden[1:]
@@ -32,10 +32,18 @@ def search_path(*, any_user: bool) -> str:
     return f"{folder}:{PATH}"
 
 
+def home_folder() -> Path:
+    """The root for who has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
 def _base_prefixes() -> Iterator[Path]:
     """As named and as it really is, unless that is a whole home folder."""
     for folder in (Path(sys.base_prefix), Path(sys.base_prefix).resolve()):
-        if not Path.home().is_relative_to(folder):
+        if not home_folder().is_relative_to(folder):
             yield folder
 
 

@@ -20,8 +20,8 @@ class _Block:
     owner: int
     """Process id: a fork inherits the variable, but not the right."""
     start: int
-    claim: socket.socket
-    """An abstract address, taken as long as the process lives, however it ends."""
+    claim: int
+    """A socket at an abstract address, which is taken as long as the process lives, however it ends."""
     used: set[int] = field(default_factory=set)
 
 
@@ -30,8 +30,8 @@ _blocks: list[_Block] = []
 
 def take() -> int:
     """An id that no living sandbox of this machine has. `give_back` it when nothing runs as it any more."""
-    if _blocks and _blocks[0].owner != os.getpid():
-        _blocks.clear()
+    while _blocks and _blocks[0].owner != os.getpid():
+        os.close(_blocks.pop(0).claim)
     for block in _blocks:
         if len(block.used) < BLOCK:
             break
@@ -56,6 +56,6 @@ def _claimed() -> _Block:
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with suppress(OSError):
             claim.bind(f"\0outlay-uids-{number}")
-            return _Block(os.getpid(), FIRST + number * BLOCK, claim)
+            return _Block(os.getpid(), FIRST + number * BLOCK, claim.detach())
         claim.close()
     raise OSError("no block of user ids is free")

@@ -76,9 +76,10 @@ def prepare(confinement: Confinement) -> Prepared:
     if machine is not None and _filters(machine):
         body = command_filter(machine, network=confinement.network, ipc=confinement.ipc)
         program = _Program(len(body) // 8, body)
+    version, allowed = landlock.abi(), landlock.Allowed(readable, writable, DEVICES)
     return Prepared(
         limits=_limits(confinement),
-        ruleset=landlock.ruleset(landlock.Allowed(readable, writable, DEVICES), network=confinement.network),
+        ruleset=landlock.ruleset(version, allowed, network=confinement.network) if version else None,
         uid=confinement.uid,
         seccomp=None if machine is None or program is None else (machine.seccomp, bytes(program)),
         program=program,

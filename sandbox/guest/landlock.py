@@ -44,11 +44,11 @@ def abi() -> int:
         return 0
 
 
-def ruleset(allowed: Allowed, *, network: bool) -> int | None:
-    """A descriptor for `restrict`, made once for many commands; None without Landlock. Raises `OSError`."""
-    version = abi()
-    if not version:
-        return None
+def ruleset(version: int, allowed: Allowed, *, network: bool) -> int:
+    """A descriptor for `restrict`, made once for many commands, with what `abi()` or an older version has.
+
+    Raises `OSError`.
+    """
     rights = max(rights for since, rights in _RIGHTS_BY_ABI.items() if since <= version)
     attributes = [rights]
     if version >= 4:

@@ -8,7 +8,7 @@ from outlay.sandbox.guest.capabilities import KILL, SETGID, SETUID, capset
 from outlay.sandbox.guest.confine import Confinement, Prepared, prepare
 from outlay.sandbox.guest.kernel import call, prctl
 from outlay.sandbox.guest.namespaces import become_first, isolate
-from outlay.sandbox.guest.root import MACHINE_FILES, OWN_FOLDERS, enter_root
+from outlay.sandbox.guest.root import MACHINE_FILES, OWN_FOLDERS, TERMINALS, enter_root
 
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
@@ -44,7 +44,7 @@ def settle(launch: Launch) -> Prepared:
     if "mount" in launch.namespaces:
         own_proc = enter_root(readable, (confinement.workspace, *writable))
         readable = ("/",)  # what must not be read is not there
-        writable = (*writable, *OWN_FOLDERS)
+        writable = (*writable, *OWN_FOLDERS, TERMINALS)
     if not own_proc:
         readable = (*readable, *MACHINE_FILES)
     if keep := capset(SETUID | SETGID | KILL):

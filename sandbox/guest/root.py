@@ -17,6 +17,14 @@ _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
 _READ_ONLY, _NO_SETUID, _NO_DEVICES = 1, 2, 4
 OWN_FOLDERS = ("/tmp", "/dev/shm")
 """In memory, this sandbox's alone, empty at first."""
+TERMINALS = "/dev/pts"
+_DEVICE_LINKS = (
+    ("/dev/ptmx", "pts/ptmx"),
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
+)
 MACHINE_FILES = tuple(
     f"/proc/{name}"
     for name in ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version", "sys/kernel")
@@ -46,7 +54,8 @@ def enter_root(readable: Iterable[str], writable: Iterable[str]) -> bool:
     for path, descriptor, read_only in sorted(shown + ([] if own_proc else machine)):
         _show(path, descriptor)
         _protect(_STAGE + path, _READ_ONLY * read_only | _NO_SETUID | _NO_DEVICES, _AT_RECURSIVE)
-    for path, target in (*links.items(), ("/dev/fd", "/proc/self/fd")):
+    _make_terminals()
+    for path, target in (*links.items(), *_DEVICE_LINKS):
         os.symlink(target, _STAGE + path)
     _pivot()
     return own_proc
@@ -72,6 +81,12 @@ def _protect(target: str, attributes: int, flags: int) -> None:
     """mount_setattr(2), since Linux 5.12: unlike a remount it also binds what is mounted beneath."""
     settings = struct.pack("=4Q", attributes, 0, 0, 0)
     call(_MOUNT_SETATTR, _AT_FDCWD & 0xFFFFFFFFFFFFFFFF, target.encode(), flags, settings, len(settings))
+
+
+def _make_terminals() -> None:
+    """Pseudo-terminals of one's own: whoever wants one finds no one else's."""
+    os.makedirs(_STAGE + TERMINALS)
+    mount("devpts", _STAGE + TERMINALS, "devpts", _NOSUID | _NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
 
 
 def _mounted_proc() -> bool:

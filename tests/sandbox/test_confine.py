@@ -17,7 +17,7 @@ from outlay.sandbox.levels import UNCONFINED, Reached, probe
 from outlay.sandbox.process import process_maker
 from outlay.sandbox.types import Isolation, Limits, Sandbox, SandboxMaker, SandboxSpec
 from tests.sandbox.breakout import KINDS, succeeded, tried
-from tests.sandbox.shell import sh
+from tests.sandbox.shell import running, sh
 
 Inside = Callable[[Callable[[Sandbox], Awaitable[None]]], None]
 LIMITS = Limits(memory_bytes=400 << 20, pids=64, wall_s=30)
@@ -121,18 +121,6 @@ def inside(make: SandboxMaker) -> Inside:
         asyncio.run(opened())
 
     return run
-
-
-def running(word: str) -> list[int]:
-    """Processes of this machine with that word among their arguments."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if word.encode() in (folder / "cmdline").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
 
 
 def test_no_way_out_is_open(reached: Reached, make: SandboxMaker) -> None:

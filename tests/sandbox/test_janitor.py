@@ -21,7 +21,7 @@ from docker.errors import NotFound
 from outlay.sandbox import janitor
 from outlay.sandbox.engine import IMAGE
 from outlay.sandbox.owner import Owner, Reason, is_alive, labels, parse, this_process
-from outlay.sandbox.workspaces import claimed_folder
+from outlay.sandbox.workspaces import made_workspace
 
 pytestmark = pytest.mark.docker
 
@@ -246,29 +246,16 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_workspaces_of_the_dead_go_and_ours_stay(temporary: Path) -> None:
-    code = "from outlay.sandbox.workspaces import claimed_folder; (claimed_folder() / 'work').mkdir()"
-    subprocess.run([sys.executable, "-c", code], check=True)
-    ours = claimed_folder()
-    (temporary / "outlay-of-somebody").mkdir()
-    (left,) = set(temporary.iterdir()) - {ours, temporary / "outlay-of-somebody"}
-    assert [orphan.id for orphan in janitor.sweep_workspaces(time.time(), dry_run=True).removed] == [str(left)]
-    told = outlay_clean()
-    assert str(left) in [each["id"] for each in told["removed"]]
-    assert set(temporary.iterdir()) == {ours, temporary / "outlay-of-somebody"}
-
-
-def test_a_note_is_believed_only_where_it_was_put(temporary: Path) -> None:
-    elsewhere = temporary / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "owner.json").write_text(json.dumps(labels_of_the_dead()))
-    (temporary / "outlay-link").symlink_to(elsewhere)
-    linked = temporary / "outlay-linked-note"
-    linked.mkdir()
-    (linked / "owner.json").symlink_to(elsewhere / "owner.json")
-    pipe = temporary / "outlay-pipe"
-    pipe.mkdir()
-    os.mkfifo(pipe / "owner.json")
-    assert not janitor.stale_workspaces(time.time())
+    code = "import os; from outlay.sandbox.workspaces import made_workspace; made_workspace(); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = temporary.iterdir()
+    ours = made_workspace()
+    somebodys = temporary / "outlay-runner-of-somebody"
+    (temporary / "elsewhere").mkdir()
+    somebodys.symlink_to(temporary / "elsewhere")
+    assert [orphan.id for orphan in janitor.sweep_workspaces(dry_run=True).removed] == [str(left)]
+    assert str(left) in [each["id"] for each in outlay_clean()["removed"]]
+    assert set(temporary.iterdir()) == {ours.parent, somebodys, temporary / "elsewhere"}
 
 
 def outlay_clean(*arguments: str) -> dict[str, Any]:
