@@ -5,6 +5,7 @@ when the other side says anything that the protocol does not allow.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -183,7 +184,17 @@ class Channel(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._hear_last_words()
         self.lose(f"the guest ended{f' ({exc})' if exc else ''}")
+
+    def _hear_last_words(self) -> None:
+        """What came before a write failed still lies unread in the socket, and says why."""
+        stream = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if stream is None or self.lost is not None:
+            return
+        with suppress(OSError):
+            while self.lost is None and (data := os.read(stream.fileno(), STDERR_BYTES)):
+                self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         try:
