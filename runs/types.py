@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
-SandboxKind = Literal["docker", "process", "auto"]
+SandboxKind = Literal["docker", "process", "weak", "auto"]
 
 
 class Status(StrEnum):

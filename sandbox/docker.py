@@ -7,7 +7,7 @@ engine removes the container.
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +21,7 @@ from outlay.sandbox.flags import WORKSPACE
 from outlay.sandbox.guest_sandbox import GuestSandbox
 from outlay.sandbox.shipment import command, shipment
 from outlay.sandbox.types import PLAIN, Isolation, SandboxSpec, Snapshot
+from outlay.sandbox.whole import whole
 
 T = TypeVar("T")
 FIRST_UID, UIDS = 100_000, (1 << 30) - 100_000
@@ -131,13 +132,3 @@ def removers() -> ThreadPoolExecutor:
 
 async def in_thread(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(threads, call)
-
-
-async def whole(work: Coroutine[Any, Any, T]) -> T:
-    """Awaits it to its end, also when cancelled; then is cancelled."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise

@@ -6,7 +6,6 @@ machine before its time is over, or to nobody of ours is never touched, whatever
 """
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import Any, Literal
 
 from outlay.sandbox.errors import SandboxError, SandboxUnavailable
 from outlay.sandbox.owner import Reason, parse, this_process, why_orphaned
-from outlay.sandbox.workspaces import claimed_folders
+from outlay.sandbox.workspaces import orphaned_folders, remove_orphan
 
 ENGINE_S = 30.0
 """How long one call to the engine may take."""
@@ -44,6 +43,7 @@ class Orphan:
     id: str
     """The engine's id or name; of a workspace its path."""
     owner: str
+    """As on its label; empty for a workspace, whose owner is whoever holds its lock."""
     experiment: str
     reason: Reason
 
@@ -81,9 +81,9 @@ def _is_forgotten(container: Mapping[str, Any], now: float) -> bool:
     return is_ours and container["State"] == "created" and now > container["Created"] + START_S
 
 
-def stale_workspaces(now: float) -> list[Orphan]:
-    """Workspaces of this user that have no living owner."""
-    return _orphaned([("workspace", str(folder), note) for folder, note in claimed_folders()], now)
+def stale_workspaces() -> list[Orphan]:
+    """Folders of workspaces whose runner, this user's, is dead: nobody holds their lock."""
+    return [Orphan("workspace", str(folder), "", "", Reason.OWNER_DEAD) for folder in orphaned_folders()]
 
 
 def _orphaned(found: Sequence[Labelled], now: float) -> list[Orphan]:
@@ -108,9 +108,9 @@ def sweep(client: Any, now: float, *, dry_run: bool = False) -> Swept:
     return swept
 
 
-def sweep_workspaces(now: float, *, dry_run: bool = False) -> Swept:
+def sweep_workspaces(*, dry_run: bool = False) -> Swept:
     """Removes this user's stale workspaces."""
-    return _removed(stale_workspaces(now), lambda path: shutil.rmtree(Path(path)), dry_run=dry_run)
+    return _removed(stale_workspaces(), lambda path: remove_orphan(Path(path)), dry_run=dry_run)
 
 
 def sweep_engine(*, dry_run: bool = False) -> Swept:
@@ -145,7 +145,7 @@ async def tended(*, engine: bool) -> AsyncIterator[None]:
 
 def _tend(stop: Event, engine: bool) -> None:
     while True:
-        sweep_workspaces(time.time())
+        sweep_workspaces()
         if engine:
             with suppress(SandboxError):
                 sweep_engine()

@@ -18,13 +18,11 @@ def clean(
 
     What belongs to a living run, or is not ours, stays. Exit code 1 when something could not be removed.
     """
-    import time
-
     from outlay.runs.cli.output import print_json
     from outlay.sandbox.errors import SandboxUnavailable
     from outlay.sandbox.janitor import sweep_engine, sweep_workspaces
 
-    swept, lack = sweep_workspaces(time.time(), dry_run=dry_run), None
+    swept, lack = sweep_workspaces(dry_run=dry_run), None
     try:
         swept += sweep_engine(dry_run=dry_run)
     except SandboxUnavailable as error:

@@ -27,7 +27,7 @@ def run(
     repeats: Annotated[int, typer.Option("-n", "--repeats", min=1, help="Rollouts per combination.")] = 1,
     seed: Annotated[int, typer.Option(help="Repeat r uses seed + r.")] = 0,
     name: Annotated[str | None, typer.Option(help="Name of the experiment; made from the rest without it.")] = None,
-    sandbox: Annotated[str | None, typer.Option(help="docker, process or auto.")] = None,
+    sandbox: Annotated[str | None, typer.Option(help="docker, process, weak (not confined) or auto.")] = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="Rollouts at a time.")] = 2,
     backend: Annotated[str, typer.Option(help="local or ray.")] = "local",
     results: Results = None,

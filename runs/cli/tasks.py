@@ -44,7 +44,7 @@ def tasks(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command()
 def check(
     task: Annotated[list[str] | None, typer.Argument(help="Tasks to check; all without it.")] = None,
-    sandbox: Annotated[str, typer.Option(help="docker, process or auto.")] = "auto",
+    sandbox: Annotated[str, typer.Option(help="docker, process, weak (not confined) or auto.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Run each task's baseline and reference through its verifier; exit 1 unless the reference wins, repeatably."""

@@ -44,7 +44,7 @@ class Workplace:
     models: Mapping[str, Model]
     make_sandbox: SandboxMaker
     sandbox: str
-    """The kind `make_sandbox` makes: `docker` or `process`."""
+    """The kind `make_sandbox` makes: `docker`, `process` or `weak`."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from outlay.sandbox.process import process_sandbox
+from outlay.sandbox.choose import sandbox_maker
 from outlay.tools.registry import load_tool
 from outlay.tools.schema import parse
 from outlay.tools.types import Evaluate, ToolContext, ToolResult
@@ -14,7 +14,7 @@ Call = tuple[str, dict[str, Any]]
 
 def call_all(*calls: Call, files: dict[str, bytes] | None = None, evaluate: Evaluate | None = None) -> list[ToolResult]:
     async def in_one_sandbox() -> list[ToolResult]:
-        async with process_sandbox() as sandbox:
+        async with sandbox_maker("weak")() as sandbox:
             for path, body in (files or {}).items():
                 await sandbox.write(path, body)
             context = ToolContext(sandbox, evaluate)

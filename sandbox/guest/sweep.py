@@ -1,0 +1,78 @@
+"""Ends everything that commands left running, however it hid, and nothing else. What `Place.kill` is to do."""
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+from outlay.sandbox.guest.launch import Launch
+
+
+def killer(launch: Launch) -> Callable[[], bool]:
+    """What sends SIGKILL to all of it and returns whether anything was there. To be called until nothing is."""
+    if "pid" in launch.namespaces:
+        return kill_all_others
+    if (uid := launch.confinement.uid) is not None:
+        return lambda: _kill_all_of(uid)
+    return _kill_descendants
+
+
+def kill_all_others() -> bool:
+    """For the first process of a namespace: reaches everything else in it, at once and without a fork."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _kill_all_of(uid: int) -> bool:
+    """By a child that becomes that user: as root, the same call would end the machine."""
+    if not _has_children():
+        return False
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setresuid(uid, uid, uid)
+            kill_all_others()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    return True
+
+
+def _kill_descendants() -> bool:
+    """As their subreaper we inherit all that lose their parent. What is found is stopped before any of it is killed, so
+    that it cannot fork away meanwhile.
+    """
+    found = _below(os.getpid()) if _has_children() else []
+    for ending in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, ending)
+    return bool(found)
+
+
+def _has_children() -> bool:
+    """Without any, nothing is left: as subreaper we become the parent of all that lose theirs."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _below(root: int) -> list[int]:
+    """Living descendants, by what each process says of its parent."""
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            with suppress(OSError), open(f"/proc/{name}/stat") as stat:
+                state, parent = stat.read().rpartition(")")[2].split()[:2]
+                if state != "Z":
+                    parents[int(name)] = int(parent)
+    found, fresh = set[int](), {root}
+    while fresh:
+        fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
+        found |= fresh
+    return sorted(found)
