@@ -43,6 +43,7 @@ class Orphan:
     id: str
     """The engine's id or name; of a workspace its path."""
     owner: str
+    """As on its label; empty for a workspace, whose owner is whoever holds its lock."""
     experiment: str
     reason: Reason
 
@@ -80,6 +81,11 @@ def _is_forgotten(container: Mapping[str, Any], now: float) -> bool:
     return is_ours and container["State"] == "created" and now > container["Created"] + START_S
 
 
+def stale_workspaces() -> list[Orphan]:
+    """Folders of workspaces whose runner, this user's, is dead: nobody holds their lock."""
+    return [Orphan("workspace", str(folder), "", "", Reason.OWNER_DEAD) for folder in orphaned_folders()]
+
+
 def _orphaned(found: Sequence[Labelled], now: float) -> list[Orphan]:
     return [_orphan(*each, reason) for each in found if (reason := why_orphaned(each[2], now))]
 
@@ -103,9 +109,8 @@ def sweep(client: Any, now: float, *, dry_run: bool = False) -> Swept:
 
 
 def sweep_workspaces(*, dry_run: bool = False) -> Swept:
-    """Removes this user's workspaces whose process is gone."""
-    found = [Orphan("workspace", str(folder), "", "", Reason.OWNER_DEAD) for folder in orphaned_folders()]
-    return _removed(found, lambda path: remove_orphan(Path(path)), dry_run=dry_run)
+    """Removes this user's stale workspaces."""
+    return _removed(stale_workspaces(), lambda path: remove_orphan(Path(path)), dry_run=dry_run)
 
 
 def sweep_engine(*, dry_run: bool = False) -> Swept:

@@ -1,5 +1,5 @@
 """Folders for workspaces. Those of one process lie in a folder that it holds a lock on: a runner that was killed holds
-none any more, and the janitor removes what it left.
+none any more, and the next one, or a sweep, removes what it left.
 """
 
 import atexit
@@ -37,6 +37,9 @@ def made_workspace() -> Path:
     while _homes and _homes[0].owner != os.getpid():
         os.close(_homes.pop().lock)
     if not _homes:
+        for folder in orphaned_folders():
+            with suppress(OSError):
+                remove_orphan(folder)
         _homes.append(_made_home())
         atexit.register(_leave, _homes[0])
     home = _homes[0]
@@ -61,34 +64,36 @@ def _leave(home: _Home) -> None:
 
 
 def orphaned_folders() -> list[Path]:
-    """Folders of this user that no process holds. Nobody else's is looked into, whatever its name."""
-    return [folder for folder in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")) if _hold(folder)]
+    """What runners of this user left that were killed."""
+    return [folder for folder in sorted(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")) if _is_orphaned(folder)]
 
 
 def remove_orphan(folder: Path) -> None:
-    """Does nothing when it is gone, or held again."""
-    with _held(folder) as orphaned:
-        if orphaned:
-            remove_tree(folder)
+    """Raises `OSError` when somebody holds it, or when something cannot be removed."""
+    with _taken(folder):
+        remove_tree(folder)
+    if folder.exists():
+        raise OSError(f"{folder} could not be removed")
 
 
-def _hold(folder: Path) -> bool:
-    with _held(folder) as orphaned:
-        return orphaned
+def _is_orphaned(folder: Path) -> bool:
+    try:
+        with _taken(folder):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[bool]:
-    """Takes the lock for a moment; whether that was possible, which it is for nobody's folder."""
+def _taken(folder: Path) -> Iterator[None]:
+    """Holds a folder that a runner of this user held. Raises `OSError` when one does, and for anybody else's folder,
+    whatever its name.
+    """
+    lock = os.open(folder, _FOLDER)
     try:
-        lock = os.open(folder, _FOLDER)
-    except OSError:
-        yield False
-        return
-    try:
+        if os.fstat(lock).st_uid != os.geteuid():
+            raise PermissionError(f"{folder} is another user's")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield os.fstat(lock).st_uid == os.geteuid()
-    except BlockingIOError:
-        yield False
+        yield
     finally:
         os.close(lock)

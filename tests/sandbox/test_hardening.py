@@ -163,6 +163,11 @@ def test_memory_is_limited_and_not_swapped(box: Box) -> None:
     assert box.text("echo alive") == "alive"
 
 
+def test_commands_go_before_the_guest_when_memory_is_short(box: Box) -> None:
+    guest = status(box)["PPid"]
+    assert box.text(f"cat /proc/self/oom_score_adj /proc/{guest}/oom_score_adj").split() == ["1000", "0"]
+
+
 def test_processors_are_limited(box: Box) -> None:
     quota, period = cgroup(box, "cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us", "cpu.max").split()
     assert int(quota) / int(period) == 0.5

@@ -21,13 +21,19 @@ from docker.errors import NotFound
 from outlay.sandbox import janitor
 from outlay.sandbox.engine import IMAGE
 from outlay.sandbox.owner import Owner, Reason, is_alive, labels, parse, this_process
-from outlay.sandbox.workspaces import made_workspace
 
 pytestmark = pytest.mark.docker
 
 RUNNER = Path(__file__).with_name("runner.py")
 OUTLAY = str(Path(sys.executable).with_name("outlay"))
 LABELS = "import json; from outlay.sandbox.owner import labels; print(json.dumps(labels()))"
+HOLDER = """
+import os, sys
+from outlay.sandbox.workspaces import made_workspace
+print(made_workspace(), flush=True)
+if sys.argv[1:] == ["die"]: os.kill(os.getpid(), 9)
+sys.stdin.read()
+"""
 OVER = {"outlay.expires": "1000000000"}
 """A time that has long passed."""
 Leave = Callable[[dict[str, str]], str]
@@ -245,17 +251,19 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_workspaces_of_the_dead_go_and_ours_stay(temporary: Path) -> None:
-    code = "import os; from outlay.sandbox.workspaces import made_workspace; made_workspace(); os.kill(os.getpid(), 9)"
-    subprocess.run([sys.executable, "-c", code], check=False)
-    (left,) = temporary.iterdir()
-    ours = made_workspace()
-    somebodys = temporary / "outlay-runner-of-somebody"
-    (temporary / "elsewhere").mkdir()
-    somebodys.symlink_to(temporary / "elsewhere")
-    assert [orphan.id for orphan in janitor.sweep_workspaces(dry_run=True).removed] == [str(left)]
-    assert str(left) in [each["id"] for each in outlay_clean()["removed"]]
-    assert set(temporary.iterdir()) == {ours.parent, somebodys, temporary / "elsewhere"}
+def test_workspaces_of_the_dead_go_and_those_of_the_living_stay(temporary: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
+        assert living.stdin is not None and living.stdout is not None
+        held = Path(living.stdout.readline().decode().strip())
+        dying = subprocess.run([sys.executable, "-c", HOLDER, "die"], stdout=subprocess.PIPE, check=False)
+        left = Path(dying.stdout.decode().strip())
+        (temporary / "outlay-of-somebody").mkdir()
+        told = outlay_clean("--dry-run")
+        assert [each["id"] for each in told["removed"] if each["kind"] == "workspace"] == [str(left.parent)]
+        assert left.exists()
+        outlay_clean()
+        assert set(temporary.iterdir()) == {held.parent, temporary / "outlay-of-somebody"}
+        living.stdin.close()
 
 
 def outlay_clean(*arguments: str) -> dict[str, Any]:
