@@ -1,5 +1,7 @@
 """Namespaces of one's own: network, processes, queues and mounts that no other sandbox sees."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import signal

@@ -4,6 +4,8 @@ Where it may, it has process ids, a network, queues and a root of its own. Comma
 descriptors: it is the first process of its namespace, another user, or out of their reach by Landlock.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Callable
