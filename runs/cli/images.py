@@ -57,10 +57,11 @@ def build(
         Path | None, typer.Option(help="A Dockerfile instead, without a context; it may say FROM outlay/base.")
     ] = None,
 ) -> None:
-    """Build the default image, or a recipe, unless the engine has it; print its name and digest.
+    """Build the default image or a recipe.
 
-    The default one takes about two minutes, once: its root file system is kept in ~/.cache/outlay (or OUTLAY_CACHE).
-    The build uses this machine's mirrors, proxies and certificates; the image keeps none of them.
+    Prints its name and digest; does nothing else when the engine has it. The default one takes about two minutes, once:
+    its root file system is kept in ~/.cache/outlay (or OUTLAY_CACHE). The build uses this machine's mirrors, proxies
+    and certificates; the image keeps none of them.
 
     Examples: outlay images build; outlay images build --apt graphviz --pip networkx==3.4
     """
@@ -80,10 +81,11 @@ def prune(
     image: Annotated[list[str] | None, typer.Argument(help="Only these, as `outlay images ls` names them.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
 ) -> None:
-    """Remove images that Outlay built and nobody needs; a recipe is built again when it is asked for.
+    """Remove images of ours that nobody needs.
 
-    Kept are the default image, those that a container uses and those that another image is built on. Images that
-    Outlay did not build are never touched. Without names, root file systems of former default images go too.
+    A recipe is built again when it is asked for. Kept are the default image, those that a container uses and those that
+    another image is built on. Images that Outlay did not build are never touched. Without names, root file systems of
+    former default images go too.
     """
     from outlay.runs.cli.output import print_table
     from outlay.sandbox.images import engine, stale_archives
