@@ -21,6 +21,7 @@ from outlay.sandbox.egress import PORT, Egress
 from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
 from outlay.sandbox.flags import WORKSPACE
 from outlay.sandbox.guest_sandbox import GuestSandbox
+from outlay.sandbox.recipes import reference_of
 from outlay.sandbox.shipment import command, shipment
 from outlay.sandbox.types import PLAIN, Isolation, SandboxSpec, Snapshot
 from outlay.sandbox.whole import whole
@@ -110,7 +111,7 @@ async def _open(spec: SandboxSpec) -> Opened:
 
 def _start_error(error: SandboxLost, spec: SandboxSpec) -> Exception:
     if any(sign in str(error) for sign in NO_PYTHON):
-        image = engine.image_of(spec)
+        image = reference_of(spec.image)
         return SandboxUnavailable("docker", f"image {image} has no python3", "Mend: add Python 3.9 or newer to it")
     return error
 
@@ -119,7 +120,7 @@ def _record(spec: SandboxSpec, uid: int, container: Any, python: str) -> dict[st
     return {
         "isolation": str(Isolation.CONTAINER),
         "container": container.id,
-        "image": engine.image_of(spec),
+        "image": reference_of(spec.image),
         "image_id": container.attrs["Image"],
         "runtime": container.attrs["HostConfig"]["Runtime"],
         "network": container.attrs["HostConfig"]["NetworkMode"],

@@ -8,20 +8,16 @@ from typing import Any
 
 from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
 from outlay.sandbox.flags import hardened
+from outlay.sandbox.images import resolve
+from outlay.sandbox.recipes import DEFAULT
 from outlay.sandbox.types import SandboxSpec
 
-IMAGE = "outlay-sandbox:1"
 CALL_S = 60
 """How long one call of the engine may take."""
 PROBE_S = 20
 """How long an engine may take to say that it is there: a busy one is not an absent one."""
 GONE_S = 10
 """How long the engine may take to finish a removal that it had begun by itself."""
-
-
-def image_of(spec: SandboxSpec) -> str:
-    """The image to start from."""
-    return IMAGE if spec.image is None else str(spec.image)
 
 
 def client() -> Any:
@@ -43,7 +39,7 @@ def started(spec: SandboxSpec, uid: int, argv: list[str]) -> tuple[Any, socket.s
 
     container = stream = None
     try:
-        container = client().containers.create(image_of(spec), argv, **hardened(spec, uid))
+        container = client().containers.create(resolve(client(), spec.image).digest, argv, **hardened(spec, uid))
         stream = _attached(container)
         container.start()
     except (DockerException, RequestException, OSError) as error:
@@ -96,9 +92,9 @@ def probe() -> SandboxUnavailable | None:
             "docker", f"no engine answers ({error})", "Mend: apt install docker.io; start dockerd"
         )
     try:
-        asked.images.get(IMAGE)
+        asked.images.get(DEFAULT)
     except ImageNotFound:
-        return SandboxUnavailable("docker", f"there is no image {IMAGE}", "Mend: .ci/image builds it")
+        return SandboxUnavailable("docker", f"there is no image {DEFAULT}", "Mend: outlay images build")
     except (DockerException, RequestException) as error:
         return SandboxUnavailable("docker", str(error), "Mend: restart the engine")
     finally:

@@ -4,6 +4,7 @@ OutlayError
 ├── SandboxError
 │   ├── SandboxUnavailable   this machine lacks what the sandbox needs
 │   ├── SandboxLost          the sandbox died or was removed under us
+│   ├── ImageUnavailable     an image is not here and could not be made or fetched
 │   └── PathRefused          a path left the workspace, or is not a regular file
 ├── UnknownName          a task, tool, agent, model or meter that is not there
 └── (each room adds its own beside its words)
@@ -34,6 +35,17 @@ class SandboxUnavailable(SandboxError):
 
 class SandboxLost(SandboxError):
     """The sandbox died or was removed under us; its workspace is gone."""
+
+
+class ImageUnavailable(SandboxError):
+    """An image that is not here and could not be built or pulled."""
+
+    def __init__(self, image: str, reason: str, mend: str) -> None:
+        super().__init__(image, reason, mend)
+        self.image, self.reason, self.mend = image, reason, mend
+
+    def __str__(self) -> str:
+        return f"image {self.image!r} is not available: {self.reason.rstrip('.')}. {self.mend}"
 
 
 class PathRefused(SandboxError):

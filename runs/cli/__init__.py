@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from outlay.runs.cli import agents, clean, doctor, ls, models, run, show, tasks
+from outlay.runs.cli import agents, clean, doctor, images, ls, models, run, show, tasks
 
 app = typer.Typer(
     name="outlay",
@@ -25,6 +25,7 @@ app.command("show")(show.show)
 app.add_typer(tasks.app, name="tasks")
 app.command("agents")(agents.agents)
 app.add_typer(models.app, name="models")
+app.add_typer(images.app, name="images")
 app.command("doctor")(doctor.doctor)
 app.command("clean")(clean.clean)
 
@@ -43,7 +44,7 @@ def main() -> None:
 
 def _exit_code(error: Exception) -> int:
     from outlay.agents.errors import MissingKey, MissingPart, ModelError
-    from outlay.sandbox.errors import SandboxUnavailable
+    from outlay.sandbox.errors import ImageUnavailable, SandboxUnavailable
 
-    lacks = (MissingKey, MissingPart, ModelError, SandboxUnavailable)
+    lacks = (ImageUnavailable, MissingKey, MissingPart, ModelError, SandboxUnavailable)
     return ENVIRONMENT if isinstance(error, lacks) else BAD_USAGE

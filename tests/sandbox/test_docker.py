@@ -16,7 +16,7 @@ import pytest
 from docker.errors import NotFound
 
 from outlay.sandbox.docker import docker_sandbox
-from outlay.sandbox.errors import PathRefused, SandboxLost, SandboxUnavailable
+from outlay.sandbox.errors import ImageUnavailable, PathRefused, SandboxLost, SandboxUnavailable
 from outlay.sandbox.guest_sandbox import GuestSandbox
 from outlay.sandbox.owner import this_process
 from outlay.sandbox.types import PLAIN, Limits, SandboxSpec, Snapshot
@@ -180,9 +180,10 @@ def test_a_container_removed_or_a_guest_killed_under_us_is_a_lost_sandbox(engine
     inside(body)
 
 
-def test_an_image_that_is_not_there_is_a_lost_sandbox_and_leaves_nothing(engine: Any) -> None:
-    with pytest.raises(SandboxLost, match="No such image"):
-        inside(lambda sandbox: sandbox.write("x", b""), SandboxSpec(image="outlay-no-such-image:1"))
+def test_an_image_that_is_nowhere_is_named_and_leaves_nothing(engine: Any) -> None:
+    nowhere = "127.0.0.1:1/outlay-no-such-image:1"  # no registry answers there
+    with pytest.raises(ImageUnavailable, match="no-such-image"):
+        inside(lambda sandbox: sandbox.write("x", b""), SandboxSpec(image=nowhere))
     assert not engine.containers.list(all=True, filters={"label": f"outlay.owner={this_process()}"})
 
 

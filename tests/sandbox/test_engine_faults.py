@@ -13,9 +13,10 @@ from docker.errors import NotFound
 
 from outlay.sandbox import channel, engine
 from outlay.sandbox.docker import docker_sandbox
-from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
+from outlay.sandbox.errors import ImageUnavailable, SandboxLost, SandboxUnavailable
 from outlay.sandbox.janitor import START_S, sweep
 from outlay.sandbox.owner import this_process
+from outlay.sandbox.recipes import DEFAULT
 from outlay.sandbox.types import SandboxSpec
 from tests.sandbox.engine_proxy import EngineProxy, engine_proxy
 from tests.sandbox.shell import sh
@@ -181,14 +182,14 @@ def test_a_paused_container_is_a_lost_sandbox_in_time(real: Any, monkeypatch: py
 
 
 def test_an_image_removed_during_a_run_ends_nothing_that_runs(real: Any) -> None:
-    name = f"outlay-test-{uuid4().hex}:1"
-    real.images.get(engine.IMAGE).tag(name)
+    name = f"127.0.0.1:1/outlay-test-{uuid4().hex}:1"
+    real.images.get(DEFAULT).tag(name)
 
     async def body() -> None:
         async with docker_sandbox(SandboxSpec(image=name)) as sandbox:
             real.images.remove(name)
             assert (await sh(sandbox, "echo alive")).stdout == b"alive\n"
-        with pytest.raises(SandboxLost, match="No such image"):
+        with pytest.raises(ImageUnavailable, match="not on this engine"):
             async with docker_sandbox(SandboxSpec(image=name)):
                 pass
 

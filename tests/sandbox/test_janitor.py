@@ -19,8 +19,8 @@ import pytest
 from docker.errors import NotFound
 
 from outlay.sandbox import janitor
-from outlay.sandbox.engine import IMAGE
 from outlay.sandbox.owner import Owner, Reason, is_alive, labels, parse, this_process
+from outlay.sandbox.recipes import DEFAULT
 
 pytestmark = pytest.mark.docker
 
@@ -51,7 +51,9 @@ def leave(engine: Any) -> Iterator[Leave]:
     made: list[str] = []
 
     def create(labels: dict[str, str]) -> str:
-        made.append(engine.api.create_container(IMAGE, ["sleep", "600"], labels=labels, name=f"outlay-{uuid4()}")["Id"])
+        made.append(
+            engine.api.create_container(DEFAULT, ["sleep", "600"], labels=labels, name=f"outlay-{uuid4()}")["Id"]
+        )
         return made[-1]
 
     yield create
