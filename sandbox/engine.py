@@ -10,7 +10,7 @@ from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
 from outlay.sandbox.flags import hardened
 from outlay.sandbox.images import resolve
 from outlay.sandbox.recipes import DEFAULT
-from outlay.sandbox.types import SandboxSpec
+from outlay.sandbox.types import Recipe, SandboxSpec
 
 CALL_S = 60
 """How long one call of the engine may take."""
@@ -39,16 +39,30 @@ def started(spec: SandboxSpec, uid: int, argv: list[str]) -> tuple[Any, socket.s
 
     container = stream = None
     try:
-        container = client().containers.create(resolve(client(), spec.image).digest, argv, **hardened(spec, uid))
+        container = client().containers.create(digest_of(spec.image), argv, **hardened(spec, uid))
         stream = _attached(container)
         container.start()
-    except (DockerException, RequestException, OSError) as error:
+    except (DockerException, RequestException, OSError, SandboxUnavailable) as error:
         if stream is not None:
             stream.close()
         if container is not None:
             removed(container)
+        _digests.clear()  # an image may be gone; it is looked up, and made, again
         raise SandboxLost(f"the engine could not start a container: {error}") from error
     return container, stream
+
+
+def digest_of(image: str | Recipe | None) -> str:
+    """The image that sandboxes of this process start from: a name means the same content as long as that is there.
+
+    Raises `ImageUnavailable`, `SandboxUnavailable`.
+    """
+    if image not in _digests:
+        _digests[image] = resolve(client(), image).digest
+    return _digests[image]
+
+
+_digests: dict[str | Recipe | None, str] = {}
 
 
 def _attached(container: Any) -> socket.socket:

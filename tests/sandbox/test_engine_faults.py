@@ -1,6 +1,7 @@
 """An engine that stalls, fails, or takes a sandbox away: a typed error in time, nothing left, the next one works."""
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -183,12 +184,17 @@ def test_a_paused_container_is_a_lost_sandbox_in_time(real: Any, monkeypatch: py
 
 def test_an_image_removed_during_a_run_ends_nothing_that_runs(real: Any) -> None:
     name = f"127.0.0.1:1/outlay-test-{uuid4().hex}:1"
-    real.images.get(DEFAULT).tag(name)
+    dockerfile = f"FROM {DEFAULT}\nLABEL test={uuid4().hex}\n".encode()
+    image, _ = real.images.build(fileobj=io.BytesIO(dockerfile), tag=name)
 
     async def body() -> None:
         async with docker_sandbox(SandboxSpec(image=name)) as sandbox:
-            real.images.remove(name)
+            real.images.remove(name, force=True)
             assert (await sh(sandbox, "echo alive")).stdout == b"alive\n"
+        real.images.remove(image.id)
+        with pytest.raises(SandboxLost, match="No such image"):
+            async with docker_sandbox(SandboxSpec(image=name)):
+                pass
         with pytest.raises(ImageUnavailable, match="not on this engine"):
             async with docker_sandbox(SandboxSpec(image=name)):
                 pass
