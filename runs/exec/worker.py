@@ -9,6 +9,10 @@ from outlay.runs.exec.rollout import Workplace
 from outlay.runs.store.experiment import ExperimentStore
 from outlay.sandbox.choose import resolve, sandbox_maker
 from outlay.sandbox.janitor import tended
+from outlay.sandbox.pool import warm_pool
+
+MOST_WARM = 4
+"""Idle sandboxes that are kept ready; each holds about 9 MiB."""
 
 
 @asynccontextmanager
@@ -27,4 +31,7 @@ async def workplace(
         for name in models:
             opened[name] = await open_model(name, slots=slots)
             stack.push_async_callback(opened[name].close)
+        if kind == "docker":  # starting a container takes longer than many a rollout
+            warm = min(slots, MOST_WARM)
+            make_sandbox = await stack.enter_async_context(warm_pool(make_sandbox, warm=warm, most=slots + warm))
         yield Workplace(store, opened, make_sandbox, kind)
