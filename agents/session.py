@@ -28,6 +28,7 @@ from outlay.agents.types import Message, Model, Reply, Request, ToolCall
 from outlay.agents.verdicts import better, observation, verdict_record
 from outlay.sandbox.errors import PathRefused, SandboxError
 from outlay.sandbox.types import Sandbox
+from outlay.tasks.collect import collect
 from outlay.tasks.errors import VerifierError
 from outlay.tasks.types import Submission, Task, Verdict
 from outlay.tools.errors import ArgumentsRefused
@@ -199,11 +200,5 @@ class RolloutSession:
         return verdict
 
     async def collect(self) -> Submission:
-        """The declared artifacts as they are now; missing or irregular ones are left out."""
-        files: dict[str, bytes] = {}
-        for path in self.task.artifacts:
-            try:
-                files[path] = await self.sandbox.read(path)
-            except (FileNotFoundError, PathRefused):
-                continue
-        return Submission(files)
+        """The declared artifacts as they are now."""
+        return await collect(self.sandbox, self.task.artifacts)

@@ -1,5 +1,6 @@
 """Is a task fit for use? Its reference must beat its baseline, and say the same twice."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,11 +25,12 @@ class CheckRow:
 
 
 async def check(name: str, *, sandbox: str) -> CheckRow:
-    """Verifies the baseline once and the reference twice, on the final split of seed 0."""
+    """Verifies the baseline once and the reference twice, on one draw of the final split of seed 0, new each time."""
     task = load_task(name, 0)
+    judge_seed = secrets.token_hex()
 
     async def judged(files: Mapping[str, bytes]) -> Verdict:
-        return await verify(name, 0, Submission(files), split=Split.FINAL, judge_seed=0, sandbox=sandbox)
+        return await verify(name, 0, Submission(files), split=Split.FINAL, judge_seed=judge_seed, sandbox=sandbox)
 
     try:
         verdicts = [await judged(files) for files in (task.baseline, task.reference, task.reference)]

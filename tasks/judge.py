@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import time
-from collections.abc import Mapping
 from functools import lru_cache
 from random import Random
 from typing import Any
@@ -37,10 +36,13 @@ async def verify(
     submission: Submission,
     *,
     split: Split,
-    judge_seed: int,
+    judge_seed: str,
     sandbox: str,
 ) -> Verdict:
     """Judges a submission. `sandbox` names the kind that candidates' code runs in, as for `sandbox_maker`.
+
+    `judge_seed` decides all hidden draws: it must hold something that nobody outside the judge can know beforehand,
+    and be equal where verdicts are to be compared or repeated.
 
     At most one verification per core (and two at least) runs at a time; others queue, and the deadline starts only
     when the judge does. Raises `VerifierError` when the verifier crashed, hung or returned a malformed verdict.
@@ -49,7 +51,8 @@ async def verify(
     task = _load(name, seed)
     async with _limiter():
         with anyio.move_on_after(task.verify_s + GRACE_S + START_S):
-            outcome = await _outcome(task, name, seed, dict(submission.files), str(split), judge_seed, sandbox)
+            plain = Submission(dict(submission.files), dict(submission.refused))
+            outcome = await _outcome(task, name, seed, plain, str(split), judge_seed, sandbox)
             if "refused" in outcome:
                 raise VerifierError(task.id, outcome["refused"])
             return Verdict(**outcome)
@@ -81,7 +84,7 @@ def _late(task: Task) -> str:
     return f"it was not done after its deadline of {task.verify_s:g} s (`verify_s`)"
 
 
-def _judged(name: str, seed: int, files: Mapping[str, bytes], split: str, judge_seed: int, sandbox: str) -> str:
+def _judged(name: str, seed: int, submission: Submission, split: str, judge_seed: str, sandbox: str) -> str:
     """Runs in the judge process. Plain data in, JSON out: the verdict's fields, or `refused` with the reason."""
     try:
         task = _load(name, seed)
@@ -90,7 +93,7 @@ def _judged(name: str, seed: int, files: Mapping[str, bytes], split: str, judge_
         signal.setitimer(signal.ITIMER_REAL, task.verify_s + GRACE_S)
         started = time.monotonic()
         try:
-            verdict = asyncio.run(_timed(task, Submission(files), bench))
+            verdict = asyncio.run(_timed(task, submission, bench))
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         return json.dumps(_plain(verdict) | {"seconds": time.monotonic() - started}, allow_nan=False)

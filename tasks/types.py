@@ -29,10 +29,18 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class Submission:
-    """The declared artifacts, read from the agent's sandbox. Missing ones are absent."""
+    """The declared artifacts, read once from the agent's sandbox: what is judged, hashed and kept is these bytes.
+    Missing ones are absent.
+    """
 
     files: Mapping[str, bytes]
     """Workspace path to content."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Workspace path to why what lies there was not taken."""
+
+    def lack(self, path: str) -> str:
+        """What stands instead of an artifact that is not among the files, in words for the agent."""
+        return f"{path} is refused: {self.refused[path]}" if path in self.refused else f"{path} is missing"
 
     @property
     def sha256(self) -> str:

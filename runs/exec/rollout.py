@@ -114,9 +114,7 @@ async def _prepare(
         await sandbox.write(path, body)
 
     async def judge(submission: Submission) -> Verdict:
-        return await verify(
-            rollout.task, rollout.seed, submission, split=Split.SEARCH, judge_seed=rollout.seed, sandbox=place.sandbox
-        )
+        return await _judge(rollout, submission, Split.SEARCH, place)
 
     return RolloutSession(
         task=task,
@@ -175,9 +173,7 @@ async def _verify(rollout: Rollout, ending: Ending, log: AttemptLog, place: Work
     if submission is None:
         return ending
     try:
-        verdict = await verify(
-            rollout.task, rollout.seed, submission, split=Split.FINAL, judge_seed=rollout.seed, sandbox=place.sandbox
-        )
+        verdict = await _judge(rollout, submission, Split.FINAL, place)
     except VerifierError as error:
         return replace(_failed(log, Status.VERIFIER_ERROR, "verify", error), isolation=ending.isolation)
     log.write(
@@ -189,6 +185,11 @@ async def _verify(rollout: Rollout, ending: Ending, log: AttemptLog, place: Work
         )
     )
     return replace(ending, verdict=verdict)
+
+
+async def _judge(rollout: Rollout, submission: Submission, split: Split, place: Workplace) -> Verdict:
+    secret = place.store.judge_seed(rollout)
+    return await verify(rollout.task, rollout.seed, submission, split=split, judge_seed=secret, sandbox=place.sandbox)
 
 
 def _commit(

@@ -1,7 +1,9 @@
 """One experiment on disk: which rollouts stand, which are missing, which attempt is next."""
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,12 @@ class ExperimentStore:
         """Notes what was asked for last."""
         self.layout.directory.mkdir(parents=True, exist_ok=True)
         _replace(self.layout.spec, spec.model_dump_json(indent=2))
+
+    def judge_seed(self, rollout: Rollout) -> str:
+        """What all verifications of a rollout draw hidden cases from: equal for all agents of one repeat, and unknown
+        to whoever cannot read this folder. docs/decisions/0006-hidden-seeds.md
+        """
+        return f"{_drawn_once(self.layout.judge_secret)}/{rollout.seed}"
 
     def missing(self, rollouts: Sequence[Rollout]) -> list[Rollout]:
         """Those without a standing outcome, in order."""
@@ -64,6 +72,18 @@ def experiments(root: Path) -> list[str]:
     """Names of the experiments under `root`, newest first."""
     found = sorted(root.glob("*/spec.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     return [path.parent.name for path in found]
+
+
+def _drawn_once(path: Path) -> str:
+    """The secret in `path`, drawn by whoever asks first; all processes get the same one."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_hex())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text()
 
 
 def _replace(path: Path, text: str) -> None:

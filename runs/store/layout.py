@@ -1,6 +1,7 @@
 """Where things lie. One directory per experiment; one per rollout in it; one log per attempt.
 
 ROOT/EXPERIMENT/spec.json
+ROOT/EXPERIMENT/judge_secret                what hidden cases are drawn from
 ROOT/EXPERIMENT/blobs/ab/abcdef...          content by SHA-256
 ROOT/EXPERIMENT/rollouts/ID/1.jsonl         events of attempt 1
 ROOT/EXPERIMENT/rollouts/ID/1.json          how attempt 1 ended
@@ -31,6 +32,10 @@ class Layout:
     @property
     def spec(self) -> Path:
         return self.directory / "spec.json"
+
+    @property
+    def judge_secret(self) -> Path:
+        return self.directory / "judge_secret"
 
     @property
     def blobs(self) -> Path:

@@ -14,7 +14,7 @@ SLOW, RATES = "code/slow-function", "optim/lr-schedule"
 
 
 def judged(task: str, files: Mapping[str, bytes], split: Split = Split.SEARCH) -> Verdict:
-    return asyncio.run(verify(task, 0, Submission(files), split=split, judge_seed=0, sandbox="process"))
+    return asyncio.run(verify(task, 0, Submission(files), split=split, judge_seed="secret", sandbox="process"))
 
 
 def core(kind: str) -> bytes:
@@ -41,7 +41,7 @@ def test_the_untouched_module_is_at_zero() -> None:
         (b"import collections\ncollections._sys.exit(0)\n", "line 2 uses _sys"),
         (b"print('[[], []]')\n", "uses print"),
         (b"def build(:\n", "does not parse"),
-        (b"raise SystemExit(0)\n", "hidden input gave no result"),
+        (b"raise SystemExit(0)\n", "tests fail: error: SystemExit: 0"),
     ],
 )
 def test_a_trick_is_not_scored(trick: bytes, said: str) -> None:
@@ -66,13 +66,13 @@ def test_rex_is_the_reference_and_beats_step_decay_on_hidden_seeds() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("float('nan')", "must be a number"),
+        ("float('nan')", "nan is no finite number"),
         ("-0.1", "must be a number from 0 to 10"),
         ("11", "must be a number from 0 to 10"),
         ("True", "must be a number"),
         ("'1'", "must be a number"),
         ("1 / 0", "ZeroDivisionError"),
-        ("exit(0)", "printed something"),
+        ("exit(0)", "error: SystemExit: 0"),
     ],
 )
 def test_a_schedule_that_is_none_is_not_scored(body: str, said: str) -> None:

@@ -13,7 +13,7 @@ from outlay.tasks.types import Split, Submission, Verdict
 from tests.tasks.files import task_file
 
 
-async def judge(name: str, body: bytes = b"1", *, split: Split = Split.FINAL, judge_seed: int = 0) -> Verdict:
+async def judge(name: str, body: bytes = b"1", *, split: Split = Split.FINAL, judge_seed: str = "secret") -> Verdict:
     return await verify(name, 0, Submission({"a": body}), split=split, judge_seed=judge_seed, sandbox="process")
 
 
@@ -57,7 +57,7 @@ def test_hidden_draws_depend_on_the_judge_seed_and_the_split_only(tmp_path: Path
         verdicts = [
             await judge(name),
             await judge(name, b"another"),
-            await judge(name, judge_seed=1),
+            await judge(name, judge_seed="another"),
             await judge(name, split=Split.SEARCH),
         ]
         return [verdict.score for verdict in verdicts]
@@ -154,6 +154,6 @@ def test_the_arithmetic_reference_passes() -> None:
     task = load_task("answer/arithmetic", 7)
     submission = Submission(task.reference)
     verdict = asyncio.run(
-        verify("answer/arithmetic", 7, submission, split=Split.FINAL, judge_seed=0, sandbox="process"),
+        verify("answer/arithmetic", 7, submission, split=Split.FINAL, judge_seed="secret", sandbox="process"),
     )
     assert verdict.passed

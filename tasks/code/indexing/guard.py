@@ -13,15 +13,21 @@ NAMES = frozenset(
     {"__import__", "breakpoint", "compile", "delattr", "eval", "exec", "exit", "getattr", "globals", "input", "locals"}
     | {"open", "print", "quit", "setattr", "vars"}
 )
+SOURCE_BYTES = 256 << 10
+"""Parsing takes about a second per megabyte of the worst source."""
 FRAMES = frozenset(("ag_frame", "cr_frame", "f_back", "gi_frame", "tb_frame"))
 
 
 def refusal(source: bytes) -> str:
     """What stands against `source`; empty when nothing does."""
+    if len(source) > SOURCE_BYTES:
+        return f"it has more than {SOURCE_BYTES:,} bytes"
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
         return f"it does not parse: {error}"
+    except (RecursionError, MemoryError):
+        return "it does not parse: it is nested too deep"
     for node in ast.walk(tree):
         used = _imports(node) - IMPORTS
         if isinstance(node, ast.Name) and node.id in NAMES:

@@ -25,6 +25,7 @@ def task(seed: int) -> Task:  # noqa: ARG001 - one instance
         baseline={ARTIFACT: files[ARTIFACT]},
         reference={ARTIFACT: reference()},
         unit="x",
+        verify_s=240.0,
         repeatable_within=0.5,
         summary="make a slow pure-Python module fast; score: speed-up on hidden inputs",
     )

@@ -1,38 +1,44 @@
 """Judges a faster `core.py`: restored tests, hidden inputs, then time by the judge's own clock.
 
-The contract follows SWE-fficiency (arXiv 2511.06090): correctness first; each repetition in a fresh process; before
-and after side by side; a discarded warm-up. The clock runs outside the sandbox, around whole processes; the start-up
-of an untouched package is subtracted, so a slow import gains nothing. Programs with equal bytes are timed once.
+The contract follows SWE-fficiency (arXiv 2511.06090): correctness first, then on every timed call; each repetition in a
+fresh process; before and after side by side, in alternating order; a discarded warm-up. Programs with equal bytes are
+timed once.
 """
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
-from typing import Any
 
-from outlay.sandbox.types import Sandbox
 from outlay.tasks.code.indexing.guard import refusal
+from outlay.tasks.replies import same, shown
+from outlay.tasks.solver import Program, solve_all
+from outlay.tasks.timing import Timed, net_seconds, start_up, timed, timed_apart
 from outlay.tasks.types import Bench, Split, Submission, Verdict
 
 ARTIFACT = "textindex/core.py"
 REPETITIONS = {Split.SEARCH: 3, Split.FINAL: 5}
-LEAST_S = 1e-3
-"""No process is believed to be faster than this; it bounds the score."""
+RUN_S = 15.0
+"""Deadline of one process; the untouched module needs about a second."""
 _HERE = Path(__file__).parent
 
-RUN = """
-import json, sys
-sys.path.insert(0, ".")
+SOLVE = """
 from textindex.core import build, together
-documents = json.load(sys.stdin)
-if documents:
-    index = build(documents)
-    sys.stdout.write("\\n" + json.dumps([list(index.items()), together(index, 50)]))
+def solve(documents):
+    if documents is not None:
+        index = build(documents)
+        return [list(index.items()), together(index, 50)]
 """
+TEST = """
+import unittest
+def solve(name):
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromName(name).run(result)
+    return [result.testsRun, [test.id() for test, _ in result.failures + result.errors]]
+"""
+TESTS = ("tests.test_core", 5)
+"""The module with the package's tests, and how many there are."""
 
 
 class Wrong(Exception):
@@ -54,12 +60,13 @@ async def verify(submission: Submission, bench: Bench) -> Verdict:
     """Score: time of the untouched module over time of the submitted one. Normalised on a log scale."""
     source = submission.files.get(ARTIFACT)
     if source is None:
-        return Verdict(False, feedback=f"{ARTIFACT} is missing")
+        return Verdict(False, feedback=submission.lack(ARTIFACT))
     if complaint := refusal(source):
         return Verdict(False, feedback=f"{ARTIFACT}: {complaint}")
     rounds = [documents(bench.rng) for _ in range(1 + REPETITIONS[bench.split])]
     try:
-        before, after, expert = await _times((workspace()[ARTIFACT], source, reference()), rounds, bench)
+        await _run_tests(source, bench)
+        before, after, expert = await _times(workspace()[ARTIFACT], source, reference(), rounds, bench)
     except Wrong as wrong:
         return Verdict(False, feedback=str(wrong))
     speedup, most = _ratio(before, after), _ratio(before, expert)
@@ -84,48 +91,41 @@ def _ratio(before: Sequence[float], after: Sequence[float]) -> float:
     return median(b / a for b, a in zip(before, after, strict=True))
 
 
-async def _times(programs: Sequence[bytes], rounds: Sequence[Sequence[str]], bench: Bench) -> list[list[float]]:
-    """Seconds of each program in each round but the first, start-up subtracted. Raises `Wrong`."""
-    async with AsyncExitStack() as stack:
-        boxes: dict[bytes, Sandbox] = {}
-        for program in dict.fromkeys(programs):
-            boxes[program] = await stack.enter_async_context(bench.fresh())
-            await _fill(boxes[program], {**workspace(), ARTIFACT: program})
-        await _run_tests(boxes[programs[1]])
-        taken: dict[bytes, list[float]] = {program: [] for program in boxes}
-        start_ups = [(await _run(boxes[programs[0]], []))[1] for _ in rounds]
-        for documents in rounds:
-            answers = {}
-            for program, box in boxes.items():
-                answers[program], seconds = await _run(box, documents)
-                taken[program].append(seconds)
-            if answers[programs[1]] != answers[programs[2]]:
-                raise Wrong("a hidden input gave another result than the untouched package")
-    start_up = median(start_ups)
-    return [[max(LEAST_S, seconds - start_up) for seconds in taken[program][1:]] for program in programs]
+def _program(source: bytes, driver: str = SOLVE) -> Program:
+    return Program({**workspace(), ARTIFACT: source}, driver)
 
 
-async def _fill(box: Sandbox, files: Mapping[str, bytes]) -> None:
-    for path, body in files.items():
-        await box.write(path, body)
+async def _run_tests(source: bytes, bench: Bench) -> None:
+    """The package's own tests, for the agent's sake: they share a process with the candidate. Raises `Wrong`."""
+    module, count = TESTS
+    (answer,) = await solve_all(bench, _program(source, TEST), [module], wall_s=RUN_S, total_s=RUN_S)
+    if answer.fault or not same(answer.value, [count, []]):
+        raise Wrong(f"the package's tests fail: {shown(answer.fault or answer.value)}")
 
 
-async def _run_tests(box: Sandbox) -> None:
-    done = await box.exec(["python3", "-m", "unittest", "tests.test_core"], wall_s=20)
-    if done.exit_code != 0:
-        failed = [
-            line for line in done.stderr.decode(errors="replace").splitlines() if line.startswith(("FAIL", "ERROR"))
-        ]
-        raise Wrong(f"the package's tests fail: {'; '.join(failed) or 'they did not end'}")
+async def _times(
+    before: bytes, after: bytes, expert: bytes, rounds: Sequence[Sequence[str]], bench: Bench
+) -> list[list[float]]:
+    """Net seconds of each program in each round but the first. Raises `Wrong`."""
+    programs = {source: _program(source) for source in (before, after, expert)}
+    taken: dict[bytes, list[Timed]] = {source: [] for source in programs}
+    async with bench.fresh() as ours:
+        for number, documents in enumerate(rounds):
+            for source in list(programs)[:: 1 if number % 2 else -1]:
+                if source in (before, expert):
+                    run = await timed(ours, programs[before], programs[source], documents, wall_s=RUN_S)
+                else:
+                    run = await timed_apart(bench, programs[before], programs[source], documents, wall_s=RUN_S)
+                taken[source].append(run)
+            _check(taken[before][-1], taken[after][-1])
+    idle = start_up([run for runs in taken.values() for run in runs])
+    return [net_seconds(taken[source][1:], idle) for source in (before, after, expert)]
 
 
-async def _run(box: Sandbox, documents: Sequence[str]) -> tuple[Any, float]:
-    """What the program found, and how long its process took."""
-    done = await box.exec(["python3", "-I", "-c", RUN], stdin=json.dumps(documents).encode(), wall_s=30)
-    if done.exit_code != 0:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise Wrong(f"a hidden input failed: {last or 'it was killed by its deadline'}")
-    try:
-        return (json.loads(done.stdout.rpartition(b"\n")[2]) if documents else None), done.wall_s
-    except ValueError:
-        raise Wrong("a hidden input gave no result") from None
+def _check(before: Timed, after: Timed) -> None:
+    if before.answer.fault:
+        raise RuntimeError(f"the untouched package failed: {before.answer.fault}")
+    if after.answer.fault:
+        raise Wrong(f"a hidden input failed: {after.answer.fault}")
+    if not same(after.answer.value, before.answer.value):
+        raise Wrong("a hidden input gave another result than the untouched package")

@@ -1,11 +1,11 @@
 """Judges a schedule: the candidate's code only turns step numbers into multipliers, in a sandbox; the judge trains."""
 
-import json
-import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from outlay.tasks.replies import is_number, shown
+from outlay.tasks.solver import Answer, Program, solve_all
 from outlay.tasks.types import Bench, Split, Submission, Verdict
 
 EPOCHS = (3, 8, 20)
@@ -16,12 +16,13 @@ LARGEST = 10.0
 ARTIFACT = "schedule.py"
 _HERE = Path(__file__).parent
 
-SOLVER = """
-import json, sys
-sys.path.insert(0, ".")
+DRIVER = """
 from schedule import lr
-print("\\n" + json.dumps([[lr(step, total) for step in range(total)] for total in json.load(sys.stdin)]))
+def solve(total):
+    return [lr(step, total) for step in range(total)]
 """
+SOLVER_S = 20.0
+"""All budgets together."""
 
 
 def shipped(kind: str) -> bytes:
@@ -35,7 +36,7 @@ async def verify(submission: Submission, bench: Bench) -> Verdict:
 
     source = submission.files.get(ARTIFACT)
     if source is None:
-        return Verdict(False, feedback=f"{ARTIFACT} is missing")
+        return Verdict(False, feedback=submission.lack(ARTIFACT))
     try:
         schedules = await multipliers(source, bench)
     except ValueError as error:
@@ -61,14 +62,10 @@ def hidden_seeds(bench: Bench) -> tuple[int, ...]:
 
 
 async def multipliers(source: bytes, bench: Bench) -> list[list[float]]:
-    """One list per budget, computed in a fresh sandbox. Raises `ValueError` with what the agent may be told."""
-    async with bench.fresh() as sandbox:
-        await sandbox.write(ARTIFACT, source)
-        done = await sandbox.exec(["python3", "-I", "-c", SOLVER], stdin=json.dumps(totals()).encode(), wall_s=20)
-    if done.exit_code != 0:
-        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise ValueError(f"{ARTIFACT} failed: {last or 'it was killed by its deadline'}")
-    return _checked(done.stdout)
+    """One list per budget, each from a process of its own. Raises `ValueError` with what the agent may be told."""
+    program = Program({ARTIFACT: source}, DRIVER)
+    answers = await solve_all(bench, program, totals(), wall_s=SOLVER_S, total_s=SOLVER_S)
+    return [_checked(answer, total) for answer, total in zip(answers, totals(), strict=True)]
 
 
 def totals() -> list[int]:
@@ -78,18 +75,15 @@ def totals() -> list[int]:
     return [epochs * STEPS_PER_EPOCH for epochs in EPOCHS]
 
 
-def _checked(stdout: bytes) -> list[list[float]]:
-    try:
-        found = json.loads(stdout.strip().rpartition(b"\n")[2])
-    except ValueError as error:
-        raise ValueError(f"{ARTIFACT} printed something after its answers") from error
-    wanted = totals()
-    if not isinstance(found, list) or [len(row) if isinstance(row, list) else -1 for row in found] != wanted:
+def _checked(answer: Answer, total: int) -> list[float]:
+    found = answer.value
+    if answer.fault:
+        raise ValueError(f"{ARTIFACT} failed for {total} steps: {answer.fault}")
+    if not isinstance(found, list) or len(found) != total:
         raise ValueError("lr must return one number for each step")
-    for row, total in zip(found, wanted, strict=True):
-        for step, value in enumerate(row):
-            if type(value) not in (int, float) or not math.isfinite(value) or not 0 <= value <= LARGEST:
-                raise ValueError(f"lr({step}, {total}) is {value}; it must be a number from 0 to {LARGEST:g}")
+    for step, value in enumerate(found):
+        if not is_number(value) or not 0 <= value <= LARGEST:
+            raise ValueError(f"lr({step}, {total}) is {shown(value)}; it must be a number from 0 to {LARGEST:g}")
     return found
 
 
