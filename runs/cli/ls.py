@@ -25,7 +25,7 @@ def ls(
     """List experiments, or show the scoreboard of one.
 
     Score is the mean over valid submissions in the task's own unit; norm is 0 at the task's baseline and 1 at its
-    reference; tokens, PTE, usd and seconds are means per rollout.
+    reference; tokens, PTE, usd and seconds (the agent's own, verification excluded) are means per rollout.
     """
     from dataclasses import asdict
 
@@ -40,6 +40,7 @@ def ls(
         return
     outcomes = list(ExperimentStore(Layout(root, experiment)).outcomes())
     if rollouts:
+        outcomes.sort(key=lambda o: (o.rollout.task, o.rollout.agent, o.rollout.model or "", o.rollout.repeat))
         _list_rollouts(outcomes, as_json=as_json)
     elif as_json:
         print_json([asdict(row) for row in scoreboard(outcomes)])

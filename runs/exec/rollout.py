@@ -64,12 +64,10 @@ async def run_rollout(rollout: Rollout, place: Workplace) -> Outcome:
     task, agent = load_task(rollout.task, rollout.seed), load_agent(rollout.agent)
     attempt, log = place.store.open_attempt(rollout)
     account = Account(rollout.id, to_units({m: a for m, a in rollout.budget.items() if m != "wall_s"}))
-    began = time.monotonic_ns()
     ending = Ending(Status.CANCELLED, "interrupted")
     try:
         ending = await _attempt(rollout, attempt, task, agent, account, log, place)
     finally:
-        account.spent["wall_s"] += time.monotonic_ns() - began
         outcome = _commit(rollout, attempt, task, account, ending, log, place)
     return outcome
 
@@ -80,7 +78,7 @@ async def _attempt(
     try:
         async with place.make_sandbox(task.sandbox) as sandbox:
             session = await _prepare(rollout, attempt, task, account, log, place, sandbox)
-            ending = await _act(agent, session, rollout.budget.get("wall_s"))
+            ending = await _timed_act(agent, session, account, rollout.budget.get("wall_s"))
             ending = replace(await _collect(session, ending), isolation=sandbox.isolation)
     except SandboxError as error:
         return _failed(log, Status.SANDBOX_ERROR, "sandbox", error)
@@ -132,6 +130,15 @@ async def _prepare(
 
 def _costs(rollout: Rollout) -> CallCosts | None:
     return costs_of(rollout.model, rollout.hardware) if rollout.model else None
+
+
+async def _timed_act(agent: Agent, session: RolloutSession, account: Account, wall_s: float | None) -> Ending:
+    """Books the agent's own time; judging the outcome is not the agent's to pay."""
+    began = time.monotonic_ns()
+    try:
+        return await _act(agent, session, wall_s)
+    finally:
+        account.spent["wall_s"] += time.monotonic_ns() - began
 
 
 async def _act(agent: Agent, session: RolloutSession, wall_s: float | None) -> Ending:

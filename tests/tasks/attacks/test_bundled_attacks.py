@@ -66,7 +66,7 @@ def build(documents):
 SCHEDULES = {
     "ends its process": "import os\nos._exit(0)\n",
     "forges a line of output": "import os\nos.write(1, b'[[0.1]]')\ndef lr(step, total): os._exit(0)\n",
-    "is a number that is none": "class Odd(float):\n    def __float__(self): return 1e999\ndef lr(step, total): return Odd(1)\n",
+    "is no real number": "class Odd(float):\n    __float__ = lambda self: 1e999\ndef lr(step, total): return Odd(1)\n",
     "equals everything": "class Same:\n    def __eq__(self, other): return True\ndef lr(step, total): return Same()\n",
     "returns lists": "def lr(step, total): return [0.1]\n",
     "is true": "def lr(step, total): return step == 0\n",
