@@ -34,11 +34,11 @@ def real(docker_engine: None) -> Iterator[Any]:  # noqa: ARG001
 
 @pytest.fixture
 def proxy(real: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineProxy]:  # noqa: ARG001
-    """What our calls go through; they may take 2 s."""
+    """What our calls go through; they may take 6 s."""
     with engine_proxy() as opened:
         monkeypatch.setenv("DOCKER_HOST", opened.address)
-        monkeypatch.setattr(engine, "CALL_S", 2)
-        monkeypatch.setattr(engine, "GONE_S", 2)
+        monkeypatch.setattr(engine, "CALL_S", 6)
+        monkeypatch.setattr(engine, "GONE_S", 6)
         monkeypatch.setattr(channel, "GRACE_S", 1.0)
         yield opened
         engine.client().close()
@@ -62,7 +62,7 @@ def gone(real: Any, container: str) -> None:
 async def in_a_command(real: Any) -> AsyncIterator[tuple[str, "asyncio.Task[Any]"]]:
     """A container, and the task of a command that runs in it."""
     async with docker_sandbox() as sandbox:
-        task = asyncio.create_task(sandbox.exec(["sleep", "600"], wall_s=3))
+        task = asyncio.create_task(sandbox.exec(["sleep", "600"], wall_s=6))
         container = str(sandbox.record["container"])
         await asyncio.to_thread(until_busy, real, container)
         yield container, task
@@ -92,13 +92,10 @@ def recover(proxy: EngineProxy) -> None:
     proxy.flowing.set()
 
 
-@pytest.mark.parametrize("fault", [stall, fail])
-def test_no_sandbox_opens_while_the_engine_is_ill_and_the_next_does(
-    proxy: EngineProxy, fault: Callable[[EngineProxy], None]
-) -> None:
+def test_no_sandbox_opens_while_the_engine_fails_and_the_next_does(proxy: EngineProxy) -> None:
     async def body() -> None:
         assert await works()
-        fault(proxy)
+        fail(proxy)
         with pytest.raises(SandboxLost, match="could not start"):
             await works()
         recover(proxy)
@@ -107,7 +104,9 @@ def test_no_sandbox_opens_while_the_engine_is_ill_and_the_next_does(
     asyncio.run(body())
 
 
-def test_what_the_engine_makes_after_we_gave_up_is_swept(proxy: EngineProxy, real: Any) -> None:
+def test_no_sandbox_opens_during_a_stall_and_what_the_engine_makes_of_it_later_is_swept(
+    proxy: EngineProxy, real: Any
+) -> None:
     async def body() -> None:
         assert await works()
         stall(proxy)
@@ -120,7 +119,7 @@ def test_what_the_engine_makes_after_we_gave_up_is_swept(proxy: EngineProxy, rea
         pass
     assert not {each.id for each in sweep(real, time.time()).removed} & late
     assert late <= {each.id for each in sweep(real, time.time() + START_S + 1).removed}
-    assert not ours(real)
+    assert asyncio.run(works())
 
 
 @pytest.mark.parametrize("fault", [stall, fail])
