@@ -55,6 +55,11 @@ class Pool:
         while len(self._idle[spec]) < self.warm and len(self._keepers) < self.most:
             self._idle[spec].append(self._open(spec))
 
+    async def prepared(self, spec: SandboxSpec) -> None:
+        """The same, and returns when they are open. Raises `SandboxError` when one cannot be opened."""
+        self.prepare(spec)
+        await asyncio.gather(*(asyncio.shield(kept.opened) for kept in self._idle[spec]))
+
     async def close(self) -> None:
         """Removes the idle ones; returns when every sandbox is gone."""
         for waiting in self._idle.values():
