@@ -229,7 +229,7 @@ def test_what_the_guest_said_before_it_ended_is_in_the_error() -> None:
         _, channel = await asyncio.get_running_loop().create_connection(lambda: Channel(EngineStreams()), sock=ours)
         theirs.sendall(b"\2\0\0\0\0\0\0\4oops")
         theirs.close()
-        with pytest.raises(SandboxLost, match="ended.*the guest said: oops"):
+        with pytest.raises(SandboxLost, match=r"ended.*the guest said: oops"):
             await channel.request("ping", {}, within_s=1)
         await channel.close()
 
