@@ -1,5 +1,7 @@
 """Tries to break out: what `levels.probe` runs where a command would run, to prove that it cannot."""
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os

@@ -4,10 +4,12 @@ A program is a list of instructions and labels. Jumps go forward only and at mos
 Offsets and return values: Linux, `include/uapi/linux/seccomp.h` and `filter.h`.
 """
 
+from __future__ import annotations
+
 import errno
 import struct
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Union
 
 from outlay.sandbox.guest.syscalls import IPC, REFUSED, Architecture
 
@@ -52,7 +54,7 @@ class Label(NamedTuple):
     name: str
 
 
-Line = Load | Jump | Return | Label
+Line = Union[Load, Jump, Return, Label]
 
 
 def assemble(lines: Sequence[Line]) -> bytes:
@@ -69,13 +71,11 @@ def assemble(lines: Sequence[Line]) -> bytes:
 
 
 def _encoded(line: Load | Jump | Return, at: int, places: dict[str, int]) -> bytes:
-    match line:
-        case Load(offset):
-            return struct.pack("<HBBI", _LOAD, 0, 0, offset)
-        case Jump(compare, value, target):
-            return struct.pack("<HBBI", compare, places[target] - at - 1, 0, value)
-        case Return(verdict):
-            return struct.pack("<HBBI", _RETURN, 0, 0, verdict)
+    if isinstance(line, Load):
+        return struct.pack("<HBBI", _LOAD, 0, 0, line.offset)
+    if isinstance(line, Jump):
+        return struct.pack("<HBBI", line.compare, places[line.target] - at - 1, 0, line.value)
+    return struct.pack("<HBBI", _RETURN, 0, 0, line.verdict)
 
 
 def command_filter(machine: Architecture, *, network: bool, ipc: bool) -> bytes:

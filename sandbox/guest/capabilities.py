@@ -1,5 +1,7 @@
 """Capabilities: what is left of root's powers. Layout: Linux, `include/uapi/linux/capability.h`, version 3."""
 
+from __future__ import annotations
+
 import ctypes
 import struct
 

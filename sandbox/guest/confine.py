@@ -3,6 +3,8 @@
 `prepare` allocates and opens; `apply` only makes system calls, so it may stand between a fork and an exec.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import resource

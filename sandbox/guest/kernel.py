@@ -1,11 +1,14 @@
 """System calls that Python's library lacks, through libc's `syscall` and `prctl`."""
 
+from __future__ import annotations
+
 import ctypes
 import os
+from typing import Union
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
-Argument = int | bytes | None
+Argument = Union[int, bytes, None]
 
 
 def call(number: int, *arguments: Argument) -> int:

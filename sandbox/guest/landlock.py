@@ -3,6 +3,8 @@
 Names and numbers: Linux, `include/uapi/linux/landlock.h` and `Documentation/userspace-api/landlock.rst`.
 """
 
+from __future__ import annotations
+
 import os
 import stat
 import struct

@@ -1,5 +1,7 @@
 """Takes a fresh process to the place where a sandbox's commands are started, before the first of them."""
 
+from __future__ import annotations
+
 import os
 from contextlib import suppress
 from typing import NamedTuple

@@ -1,5 +1,7 @@
 """Namespaces of one's own: network, processes, queues and mounts that no other sandbox sees."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import signal
@@ -57,11 +59,16 @@ def become_first() -> None:
     """
     child = os.fork()
     if child == 0:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         return
     os.closerange(0, 3)  # else the other side would wait for us to close them
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     os._exit(code if code >= 0 else 128 - code)
+
+
+def end_with_parent() -> None:
+    """For a process whose parent only waits for it. The kernel forgets it whenever the user changes."""
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _succeeds(names: Sequence[str]) -> bool:

@@ -4,6 +4,8 @@ Where it may, it has process ids, a network, queues and a root of its own. Comma
 descriptors: it is the first process of its namespace, another user, or out of their reach by Landlock.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from outlay.sandbox.guest.confine import Confinement, apply
 from outlay.sandbox.guest.container import forker, oom_kills, take_file_rights
 from outlay.sandbox.guest.files import FOLDER_FLAGS
 from outlay.sandbox.guest.launch import Launch, enter_namespaces, settle
+from outlay.sandbox.guest.namespaces import end_with_parent
 from outlay.sandbox.guest.server import Server
 from outlay.sandbox.guest.sweep import killer
 
@@ -28,6 +31,8 @@ def main(config: dict[str, Any]) -> None:
     prepared = settle(launch)
     if confinement.uid is not None:
         take_file_rights(confinement.uid)
+    if "pid" in launch.namespaces:
+        end_with_parent()
 
     def enter() -> None:
         os.setsid()

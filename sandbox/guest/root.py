@@ -1,5 +1,7 @@
 """A root of one's own: a file tree that holds what a command may see, and nothing else of the machine."""
 
+from __future__ import annotations
+
 import os
 import stat
 import struct

@@ -1,5 +1,7 @@
 """Ends everything that commands left running, however it hid, and nothing else. What `Place.kill` is to do."""
 
+from __future__ import annotations
+
 import os
 import signal
 from collections.abc import Callable

@@ -4,6 +4,8 @@ Source: Linux 6.18, `arch/x86/entry/syscalls/syscall_64.tbl` and `scripts/syscal
 same number on every architecture.
 """
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -13,7 +13,7 @@ from outlay.agents.events import Ended, ToolCalled
 from outlay.runs.store.log import read_events
 from tests.runs.conftest import Outlay, calling, clean_environment, script
 
-ARGUMENTS = ("run", "-t", "word.py:task", "-a", "loop", "--name", "e", "--sandbox", "process")
+ARGUMENTS = ("run", "-t", "word.py:task", "-a", "loop", "--name", "e", "--sandbox", "weak")
 
 
 def started_run(world: Path, model: str) -> subprocess.Popen[bytes]:

@@ -98,11 +98,12 @@ def test_no_way_out_is_open_to_an_ordinary_user(as_nobody: list[str]) -> None:
     assert succeeded(json.loads(met.stdout)) == []
 
 
-def test_where_no_promise_can_be_kept_process_is_refused_and_weak_must_be_named() -> None:
-    """Inside a confined sandbox no socket can be made: nothing could be proved there."""
+@pytest.mark.parametrize("kind", ["process", "auto"])
+def test_where_no_promise_can_be_kept_it_is_refused_and_weak_must_be_named(kind: str) -> None:
+    """Inside a confined sandbox no socket can be made: nothing could be proved there, and there is no engine."""
     if process_lack():
         pytest.skip("this machine does not confine")
-    program = "from outlay.sandbox.choose import sandbox_maker\nsandbox_maker('process')"
+    program = f"from outlay.sandbox.choose import sandbox_maker\nsandbox_maker({kind!r})"
 
     async def body() -> bytes:
         async with sandbox_maker("process")() as sandbox:

@@ -47,6 +47,12 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def wait_until_gone(word: str) -> None:
+    until = time.monotonic() + 10
+    while running(word):
+        assert time.monotonic() < until
+
+
 def test_a_runner_that_is_killed_leaves_no_command_and_after_the_next_no_file(kind: str) -> None:
     word = f"killed-{os.getpid()}-{kind}"
     with subprocess.Popen([sys.executable, "-c", RUNNER, kind, word], stdout=subprocess.PIPE, text=True) as runner:
@@ -54,9 +60,7 @@ def test_a_runner_that_is_killed_leaves_no_command_and_after_the_next_no_file(ki
         workspace = Path(runner.stdout.readline().strip())
         assert running(word)
         os.kill(runner.pid, signal.SIGKILL)
-    until = time.monotonic() + 10
-    while running(word):
-        assert time.monotonic() < until
+    wait_until_gone(word)
     assert workspace.exists()
     subprocess.run([sys.executable, "-c", ONE_MORE, kind], check=True)
     assert not workspace.exists()
@@ -74,10 +78,33 @@ def test_the_next_runner_leaves_alone_what_is_in_use(kind: str) -> None:
     asyncio.run(body())
 
 
-def test_a_sandbox_that_runs_nothing_starts_nothing(kind: str) -> None:
-    def children() -> list[str]:
-        return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
+
+def test_when_its_process_is_killed_the_sandbox_is_lost_and_its_commands_end() -> None:
+    if lack := process_lack():
+        pytest.skip(str(lack))
+    word = f"lost-{os.getpid()}"
+
+    async def body() -> None:
+        before = children()
+        async with sandbox_maker("process")() as sandbox:
+            running_command = asyncio.create_task(sandbox.exec(["sh", "-c", "echo > up; sleep 300", word]))
+            while "up" not in await sandbox.list():
+                pass
+            for child in set(children()) - set(before):
+                os.kill(int(child), signal.SIGKILL)
+            with pytest.raises(SandboxLost):
+                await running_command
+            with pytest.raises(SandboxLost):
+                await sh(sandbox, "true")
+
+    asyncio.run(body())
+    wait_until_gone(word)
+
+
+def test_a_sandbox_that_runs_nothing_starts_nothing(kind: str) -> None:
     async def body() -> None:
         before = children()
         async with sandbox_maker(kind)() as sandbox:
