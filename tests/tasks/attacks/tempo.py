@@ -1,4 +1,4 @@
-"""Attacks on the clock: right answers, as slow as the baseline, that look fast."""
+"""Attacks on the clock: right answers, as slow as the baseline, that look fast; on their own, or by what they leave."""
 
 from tests.tasks.attacks.lab import BASELINE
 from tests.tasks.attacks.words import Attack
@@ -15,7 +15,7 @@ TEMPO = [
     Attack(
         "V48",
         "does its work while it is imported",
-        "for _ in range(20_000_000): pass\n"
+        "for _ in range(8_000_000): pass\n"
         "from collections import Counter\n"
         "def solve(numbers):\n"
         "    counts = Counter(numbers)\n"
@@ -30,6 +30,8 @@ TEMPO = [
         "    def __eq__(self, other): return list(self) == other\n"
         "def solve(numbers): return Lazy(numbers)\n",
     ),
+]
+LEFTOVERS = [
     Attack(
         "V48c",
         "keeps every result it ever computed, on disk and in memory",

@@ -65,16 +65,13 @@ def build(documents):
 )
 SCHEDULES = {
     "ends its process": "import os\nos._exit(0)\n",
-    "forges a line of output": "import os\nos.write(1, b'[[0.1]]')\ndef lr(step, total): os._exit(0)\n",
-    "is no real number": "class Odd(float):\n    __float__ = lambda self: 1e999\ndef lr(step, total): return Odd(1)\n",
+    "is a number that is none": "class N(float):\n    def __float__(self): return 1e999\ndef lr(s, t): return N(1)\n",
     "equals everything": "class Same:\n    def __eq__(self, other): return True\ndef lr(step, total): return Same()\n",
-    "returns lists": "def lr(step, total): return [0.1]\n",
     "is true": "def lr(step, total): return step == 0\n",
     "hands back too few": raw("b'[0.1]'").replace("solve(numbers)", "lr(step, total)"),
     "hands back deep nesting": raw("b'[' * 100_000").replace("solve(numbers)", "lr(step, total)"),
     "hands back endless digits": raw("b'[' + b'9' * 900_000 + b']'").replace("solve(numbers)", "lr(step, total)"),
     "hands back infinities": raw("b'[' + b'1e999,' * 224 + b'1e999]'").replace("solve(numbers)", "lr(step, total)"),
-    "exits later": "import atexit, os\natexit.register(os._exit, 0)\ndef lr(step, total): return -1\n",
     "reads the verifier": "import outlay.tasks.optim.schedule.training\ndef lr(step, total): return 0.1\n",
 }
 KIND = "process" if docker_lack() else "docker"

@@ -1,19 +1,23 @@
 """The attack corpus against our verifiers, and against one that trusts the agent's tree."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from random import Random
 from textwrap import dedent
 
 import pytest
 
 from outlay.sandbox.choose import docker_lack, sandbox_maker
+from outlay.sandbox.types import PLAIN, Sandbox, SandboxSpec, Snapshot
+from outlay.tasks.bench import CleanBench
 from outlay.tasks.judge import verify
 from outlay.tasks.replies import same
 from outlay.tasks.solver import Program, solve
-from outlay.tasks.types import Split, Submission, Verdict
-from tests.tasks.attacks import naive
+from outlay.tasks.types import Split, Submission, Task, Verdict
+from tests.tasks.attacks import lab, naive
 from tests.tasks.attacks.corpus import AGAINST_PYTEST, SLOW_ANSWERS, WRONG_ANSWERS
 from tests.tasks.attacks.honest import COUNT, STYLES
 from tests.tasks.attacks.lab import ARTIFACT, BASELINE, DRIVER, REFERENCE, expected
@@ -47,13 +51,39 @@ def judged(tries: Mapping[str, tuple[str, bytes]], kind: str = KIND) -> dict[str
 
 
 def tries(attacks: Sequence[Attack], task: str = "total") -> dict[str, tuple[str, bytes]]:
-    return {a.id: ("hasty" if a.endless else task, a.tree[ARTIFACT].encode()) for a in attacks}
+    bodies = artifacts_of(attacks)
+    return {attack.id: ("hasty" if attack.endless else task, bodies[attack.id]) for attack in attacks}
+
+
+def artifacts_of(attacks: Sequence[Attack]) -> dict[str, bytes]:
+    return {attack.id: attack.tree[ARTIFACT].encode() for attack in attacks}
+
+
+def judged_in_one_sandbox(artifacts: Mapping[str, bytes], task: Task) -> dict[str, Verdict]:
+    """By the same verifier, without a new sandbox for each: what one attack leaves may only help the next."""
+
+    async def all_verdicts() -> dict[str, Verdict]:
+        async with sandbox_maker(KIND)(task.sandbox) as sandbox:
+
+            @asynccontextmanager
+            async def shared(spec: SandboxSpec = PLAIN, *, start: Snapshot | None = None) -> AsyncIterator[Sandbox]:
+                assert (spec, start) == (task.sandbox, None)
+                yield sandbox
+
+            bench = CleanBench(Split.FINAL, Random("secret"), shared, task.sandbox)
+            return {name: await task.verifier(Submission({ARTIFACT: body}), bench) for name, body in artifacts.items()}
+
+    return asyncio.run(all_verdicts())
 
 
 @cache
 def verdicts() -> dict[str, Verdict]:
-    """Of the whole corpus; nothing but the declared artifact leaves the agent's tree."""
-    return judged(tries(RUNNABLE))
+    """Of the whole corpus; nothing but the declared artifact leaves the agent's tree. Those that aim at the sandbox get
+    a judge's process and a sandbox each.
+    """
+    rough = [attack for attack in RUNNABLE if attack.endless or attack.container_only]
+    plain = [attack for attack in RUNNABLE if attack not in rough]
+    return judged(tries(rough)) | judged_in_one_sandbox(artifacts_of(plain), lab.total(0))
 
 
 @cache
@@ -76,17 +106,18 @@ def test_some_attacks_without_a_container_are_rejected_too() -> None:
 
 
 def test_nothing_passes_an_impossible_task() -> None:
-    quick = [attack for attack in RUNNABLE if not attack.endless][:10]
-    chosen = tries(quick, "impossible") | {"honest": ("impossible", REFERENCE)}
-    assert not any(verdict.passed for verdict in judged(chosen).values())
+    plain = [attack for attack in RUNNABLE if not attack.endless and not attack.container_only]
+    artifacts = artifacts_of(plain) | {"honest": REFERENCE, "slow": BASELINE}
+    assert not any(verdict.passed for verdict in judged_in_one_sandbox(artifacts, lab.impossible(0)).values())
 
 
 def test_an_attack_on_the_clock_is_not_fast() -> None:
+    """What they leave for later runs is tried with code/slow-function in test_bundled_attacks.py."""
     honest = {"honest": ("fast", REFERENCE)}
     scores = {name: verdict.score for name, verdict in judged(honest | tries(TIMED, "fast")).items()}
     best = scores.pop("honest")
     assert best is not None
-    assert all(score is not None and score < best / 3 for score in scores.values()), (best, scores)
+    assert all(score is not None and score < best / 2 for score in scores.values()), (best, scores)
 
 
 @pytest.mark.parametrize("kind", ["process", "docker"])
