@@ -21,6 +21,8 @@ from outlay.sandbox.types import Recipe
 
 BUILD_S = 1800.0
 """How long a build may take."""
+GONE_S = 30.0
+"""How long the engine may take to finish a removal that it had begun by itself."""
 STAGE = "/outlay-build"
 """What a build needs of this machine lies here, and is removed before the image is made."""
 COMMAND = ["python3"]
@@ -63,6 +65,7 @@ def install(
 @contextmanager
 def _builder(client: Any, base: str, labels: Mapping[str, str], stage: bytes) -> Iterator[Any]:
     from docker.errors import APIError
+    from requests.exceptions import RequestException
 
     container = client.containers.create(
         base, ["cat"], stdin_open=True, auto_remove=True, init=True, labels=dict(labels)
@@ -77,8 +80,11 @@ def _builder(client: Any, base: str, labels: Mapping[str, str], stage: bytes) ->
             stdin._response.close()
             stdin.close()
     finally:
-        with suppress(APIError):  # it may be going already, because its stdin closed
+        try:
             container.remove(force=True)
+        except APIError:  # it is going already, because its stdin closed
+            with suppress(APIError, RequestException):
+                container.wait(condition="removed", timeout=GONE_S)
 
 
 def _run_in(container: Any, argv: list[str], reference: str, report: Report) -> None:

@@ -29,6 +29,8 @@ class Timed:
 async def timed(sandbox: Sandbox, untouched: Program, program: Program, case: Any, *, wall_s: float) -> Timed:
     """The answer of `program`. `untouched` is the task's own; its driver must answer the case None at once."""
     idle = await solve(sandbox, untouched, None, wall_s=wall_s)
+    if idle.fault:
+        raise RuntimeError(f"the untouched program does not start: {idle.fault}")
     return Timed(await solve(sandbox, program, case, wall_s=wall_s), idle.wall_s)
 
 

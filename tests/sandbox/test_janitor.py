@@ -170,14 +170,6 @@ def test_what_is_not_surely_orphaned_stays(engine: Any, leave: Leave, bears: dic
     assert is_there(engine, container)
 
 
-def test_without_our_label_even_a_dead_owners_container_stays(engine: Any, leave: Leave) -> None:
-    bears = labels_of_the_dead()
-    del bears["outlay"]
-    container = leave(bears)
-    janitor.sweep(engine, time.time())
-    assert is_there(engine, container)
-
-
 def test_another_machines_container_goes_when_its_lifetime_is_over(engine: Any, leave: Leave) -> None:
     container = leave(foreign() | OVER)
     (orphan,) = [each for each in janitor.sweep(engine, time.time()).removed if each.id == container]
