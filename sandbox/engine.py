@@ -4,6 +4,7 @@ import os
 import socket
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
@@ -99,6 +100,11 @@ def probe() -> SandboxUnavailable | None:
         from requests.exceptions import RequestException
     except ImportError:
         return SandboxUnavailable("docker", "the docker package is missing", "Mend: pip install docker")
+    address = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if address.startswith("unix://") and not Path(address.removeprefix("unix://")).exists():
+        return SandboxUnavailable(
+            "docker", f"there is no engine at {address}", "Mend: apt install docker.io; start dockerd"
+        )
     try:
         asked = docker.from_env(timeout=PROBE_S)
     except DockerException as error:
