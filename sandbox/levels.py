@@ -80,7 +80,7 @@ def _tried() -> dict[str, Any] | str:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="outlay-probe-")))
         workspace, targets = folder / "workspace", stack.enter_context(_targets(folder))
         workspace.mkdir()
-        uid = stack.enter_context(_uid(workspace))
+        uid = stack.enter_context(uids.owned(workspace, wanted=may_change_user()))
         confinement = Confinement(str(workspace), readable=readable_folders(), uid=uid, processes=PROCESSES)
         question = {"confinement": confinement._asdict(), "targets": targets}
         answer = _asked({**question, "with_namespaces": True})
@@ -92,19 +92,6 @@ def may_change_user() -> bool:
     """Whether we have of root's powers what it takes to run and end commands as another user."""
     needed = SETUID | SETGID | KILL | CHOWN
     return os.geteuid() == 0 and permitted() & needed == needed
-
-
-@contextmanager
-def _uid(workspace: Path) -> Iterator[int | None]:
-    if not may_change_user():
-        yield None
-        return
-    uid = uids.take()
-    try:
-        os.chown(workspace, uid, uid)
-        yield uid
-    finally:
-        uids.give_back(uid)
 
 
 @contextmanager

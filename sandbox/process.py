@@ -6,8 +6,8 @@ them: most that a sandbox costs is spent there, and many sandboxes run nothing.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -174,7 +174,7 @@ def process_maker(reached: Reached) -> SandboxMaker:
                 "process", f"it cannot let commands reach {', '.join(spec.egress)}", "Mend: --sandbox docker"
             )
         workspace = made_workspace()
-        with _user(workspace, reached) as uid:
+        with uids.owned(workspace, wanted=reached.own_uid) as uid:
             sandbox = ProcessSandbox(workspace, spec.limits, reached, uid)
             try:
                 if start is not None:
@@ -184,17 +184,3 @@ def process_maker(reached: Reached) -> SandboxMaker:
                 await sandbox.close()
 
     return opened
-
-
-@contextmanager
-def _user(workspace: Path, reached: Reached) -> Iterator[int | None]:
-    """Who owns the workspace and runs commands; None for ourselves."""
-    if not reached.own_uid:
-        yield None
-        return
-    uid = uids.take()
-    try:
-        os.chown(workspace, uid, uid)
-        yield uid
-    finally:
-        uids.give_back(uid)

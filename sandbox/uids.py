@@ -4,9 +4,11 @@ kernel counts them together.
 
 import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 FIRST, BLOCK = 1 << 30, 1 << 12
 BLOCKS = 1 << 18
@@ -47,6 +49,20 @@ def give_back(uid: int) -> None:
     for block in _blocks:
         if block.owner == os.getpid():
             block.used.discard(uid - block.start)
+
+
+@contextmanager
+def owned(folder: Path, *, wanted: bool) -> Iterator[int | None]:
+    """Gives the folder to an id of its own, or, where that is not wanted, leaves it to ourselves: None."""
+    if not wanted:
+        yield None
+        return
+    uid = take()
+    try:
+        os.chown(folder, uid, uid)
+        yield uid
+    finally:
+        give_back(uid)
 
 
 def _claimed() -> _Block:

@@ -274,3 +274,12 @@ def sweep(place: Place, note: Callable[[int, int, Any], None]) -> None:
             raise Unkillable
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.02)
+
+
+def kill_all_others() -> bool:
+    """In a namespace of its own: reaches everything there but the first process and this one, without a fork."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True

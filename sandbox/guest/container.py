@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 from typing import Any, Callable, Dict
 
-from outlay.sandbox.guest.command import Place
+from outlay.sandbox.guest.command import Place, kill_all_others
 from outlay.sandbox.guest.files import FOLDER_FLAGS
 from outlay.sandbox.guest.server import Server
 
@@ -42,7 +41,7 @@ def main(config: Dict[str, Any]) -> None:
         }
 
     root = os.open(config["workspace"], FOLDER_FLAGS)
-    server = Server(Place(root, forker(score), enter, kill_everything, oom_kills, facts))
+    server = Server(Place(root, forker(score), enter, kill_all_others, oom_kills, facts))
     if config["egress_port"]:
         from outlay.sandbox.guest.tunnel import Tunnel  # its imports cost time, and few sandboxes have a way out
 
@@ -77,15 +76,6 @@ def forker(score: int) -> Callable[[], int]:
         return pid
 
     return fork
-
-
-def kill_everything() -> bool:
-    """Everything but init and this process: the kernel spares those two."""
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def oom_counter() -> Callable[[], int]:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
+from outlay.sandbox.guest.command import kill_all_others
 from outlay.sandbox.guest.launch import Launch
 
 
@@ -17,15 +18,6 @@ def killer(launch: Launch) -> Callable[[], bool]:
     if (uid := launch.confinement.uid) is not None:
         return lambda: _kill_all_of(uid)
     return _kill_descendants
-
-
-def kill_all_others() -> bool:
-    """For the first process of a namespace: reaches everything else in it, at once and without a fork."""
-    try:
-        os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _kill_all_of(uid: int) -> bool:
