@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from outlay.sandbox.guest.command import kill_all_others
 from outlay.sandbox.guest.launch import Launch
+
+MOVING = {"R", "S"}
+"""States of processes that may yet fork. One in D waits for its vfork, or for a disk."""
+PASSES = 100
+"""Of stopping what still moves; a bomb of a few hundred processes stands still after fewer than ten."""
 
 
 def killer(launch: Launch) -> Callable[[], bool]:
@@ -36,15 +41,25 @@ def _kill_all_of(uid: int) -> bool:
 
 
 def _kill_descendants() -> bool:
-    """As their subreaper we inherit all that lose their parent. What is found is stopped before any of it is killed, so
-    that it cannot fork away meanwhile.
+    """As their subreaper we inherit all that lose their parent. Nothing is killed before all stand still: each that
+    is gone would make room for a fork bomb's next, and the bomb has more of the processors than we.
     """
-    found = _below(os.getpid()) if _has_children() else []
-    for ending in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, ending)
+    if not _has_children():
+        return False
+    found = _below(os.getpid())
+    for _ in range(PASSES):
+        if MOVING.isdisjoint(found.values()):
+            break
+        _signal(found, signal.SIGSTOP)
+        found = _below(os.getpid())
+    _signal(found, signal.SIGKILL)
     return bool(found)
+
+
+def _signal(pids: Iterable[int], ending: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, ending)
 
 
 def _has_children() -> bool:
@@ -56,17 +71,18 @@ def _has_children() -> bool:
     return True
 
 
-def _below(root: int) -> list[int]:
-    """Living descendants, by what each process says of its parent."""
+def _below(root: int) -> dict[int, str]:
+    """Living descendants and their states, by what each process says of its parent."""
     parents: dict[int, int] = {}
+    states: dict[int, str] = {}
     for name in os.listdir("/proc"):
         if name.isdecimal():
             with suppress(OSError), open(f"/proc/{name}/stat") as stat:
                 state, parent = stat.read().rpartition(")")[2].split()[:2]
                 if state != "Z":
-                    parents[int(name)] = int(parent)
+                    parents[int(name)], states[int(name)] = int(parent), state
     found, fresh = set[int](), {root}
     while fresh:
         fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
         found |= fresh
-    return sorted(found)
+    return {pid: states[pid] for pid in found}
