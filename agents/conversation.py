@@ -1,7 +1,7 @@
 """Writes requests and replies so that each message is recorded once and a long conversation grows linearly."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from outlay.agents.events import MessageSeen, ModelReply, ModelRequest, Recorder, message_hash
 from outlay.agents.types import Message, Reply, Request
@@ -44,7 +44,7 @@ class Conversation:
                 request=request,
                 message=self._see(reply.message),
                 stop=reply.stop,
-                usage={name: amount for name, amount in asdict(reply.usage).items() if amount},
+                usage={name: amount for name, amount in vars(reply.usage).items() if amount},
                 cost=cost,
                 wall_s=wall_s,
                 raw=reply.raw or None,

@@ -10,6 +10,7 @@ import math
 import os
 import signal
 import time
+from contextlib import suppress
 from functools import lru_cache
 from random import Random
 from typing import Any
@@ -19,6 +20,7 @@ import anyio.to_process
 from anyio.lowlevel import RunVar
 
 from outlay.sandbox.choose import sandbox_maker
+from outlay.sandbox.types import PLAIN, SandboxMaker
 from outlay.tasks.bench import CleanBench
 from outlay.tasks.errors import VerifierError
 from outlay.tasks.registry import anchored, load_task
@@ -59,6 +61,16 @@ async def verify(
     raise VerifierError(task.id, _late(task))
 
 
+async def warm() -> None:
+    """Starts a judge process before there is anything to judge: it takes as long as many a rollout."""
+    with suppress(anyio.BrokenWorkerProcess):  # the first verification will say so
+        await anyio.to_process.run_sync(_ready, cancellable=True, limiter=anyio.CapacityLimiter(1))
+
+
+def _ready() -> None:
+    """Its import is what takes time."""
+
+
 async def _outcome(task: Task, *question: Any) -> dict[str, Any]:
     started = time.monotonic()
     unlimited = anyio.CapacityLimiter(math.inf)  # `_limiter` has done the queueing
@@ -89,7 +101,7 @@ def _judged(name: str, seed: int, submission: Submission, split: str, judge_seed
     try:
         task = _load(name, seed)
         rng = Random(f"{judge_seed}/{task.id}/{task.version}/{split}")
-        bench = CleanBench(Split(split), rng, sandbox_maker(sandbox), task.sandbox)
+        bench = CleanBench(Split(split), rng, _when_asked(sandbox), task.sandbox)
         signal.setitimer(signal.ITIMER_REAL, task.verify_s + GRACE_S)
         started = time.monotonic()
         try:
@@ -99,6 +111,11 @@ def _judged(name: str, seed: int, submission: Submission, split: str, judge_seed
         return json.dumps(_plain(verdict) | {"seconds": time.monotonic() - started}, allow_nan=False)
     except (Exception, SystemExit) as error:
         return json.dumps({"refused": f"{type(error).__name__}: {error}"})
+
+
+def _when_asked(kind: str) -> SandboxMaker:
+    """Many verifiers open no sandbox: what this machine can do is found out for the first that does."""
+    return lambda spec=PLAIN, *, start=None: sandbox_maker(kind)(spec, start=start)
 
 
 async def _timed(task: Task, submission: Submission, bench: CleanBench) -> Verdict:

@@ -48,6 +48,7 @@ class CallCosts:
         return found
 
 
+@cache
 def costs_of(model: str, hardware: str = "H100") -> CallCosts:
     """By the model's name. Raises `UnknownName` for a hardware profile that is not there."""
     return CallCosts(_price(model), _gamma(model, hardware))

@@ -19,7 +19,7 @@ class ScriptedModel:
 
     async def count_tokens(self, request: Request) -> int:
         """A token is four characters, rounded up per message."""
-        return sum(_tokens(m) for m in request.messages)
+        return sum(map(_tokens, request.messages))
 
     async def complete(self, request: Request) -> Reply:
         turn = sum(message.role == "assistant" for message in request.messages)
@@ -58,5 +58,7 @@ def _raw(arguments: Any) -> str:
 
 
 def _tokens(message: Message) -> int:
-    characters = len(message.text) + sum(len(call.name) + len(call.arguments) for call in message.calls)
+    characters = len(message.text)
+    for call in message.calls:
+        characters += len(call.name) + len(call.arguments)
     return -(-characters // 4)

@@ -7,6 +7,7 @@ from outlay.runs.exec.rollout import Workplace, run_rollout
 from outlay.runs.exec.worker import workplace
 from outlay.runs.store.experiment import ExperimentStore
 from outlay.runs.types import Outcome, Rollout
+from outlay.tasks import judge
 
 
 async def run_local(
@@ -27,5 +28,6 @@ async def run_local(
                 ended(await run_rollout(rollout, place))
 
         async with asyncio.TaskGroup() as group:
+            group.create_task(judge.warm())
             for _ in range(min(jobs, len(rollouts))):
                 group.create_task(work(place))

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from platform import python_version
 from random import Random
@@ -101,7 +102,7 @@ async def _prepare(
         Started(
             rollout=rollout.model_dump(mode="json"),
             attempt=attempt,
-            versions={"outlay": version("outlay"), "python": python_version()},
+            versions=_versions(),
             isolation=sandbox.isolation,
             sandbox=sandbox.record,
             limits=account.limits,
@@ -126,6 +127,11 @@ async def _prepare(
         costs=_costs(rollout),
         seed=rollout.seed,
     )
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    return {"outlay": version("outlay"), "python": python_version()}
 
 
 def _costs(rollout: Rollout) -> CallCosts | None:

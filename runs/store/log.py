@@ -8,6 +8,9 @@ from pathlib import Path
 from outlay.agents.events import EVENT, Event
 from outlay.runs.store import blobs
 
+_OURS = {"seq", "t"}
+"""Fields that the recorder sets."""
+
 
 class AttemptLog:
     """The recorder of one attempt. What `write` returned from survives kill -9; power loss may take the last events.
@@ -22,13 +25,13 @@ class AttemptLog:
         self._next = 0
 
     def write(self, event: Event) -> int:
-        event.seq, event.t = self._next, time.time_ns()
-        body = event.model_dump_json(exclude_defaults=True)
-        line = f'{{"type":"{event.type}",{body[1:]}\n'.encode()
+        seq, body = self._next, event.model_dump_json(exclude_defaults=True, exclude=_OURS)
+        head = f'{{"type":"{event.type}","seq":{seq},"t":{time.time_ns()}'
+        line = (f"{head}{'}' if body == '{}' else ',' + body[1:]}\n").encode()
         if os.write(self._file, line) != len(line):
             raise OSError("short write: the disk is full")
-        self._next += 1
-        return event.seq
+        self._next = seq + 1
+        return seq
 
     def blob(self, body: bytes) -> str:
         return blobs.put(self._blobs, body)
