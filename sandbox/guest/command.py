@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List, NamedTuple
 
 from outlay.sandbox.guest.files import open_folder, parts_of
 from outlay.sandbox.guest.loop import READABLE, WRITABLE, Loop
+from outlay.sandbox.guest.program import Program, Start, Streams
 
 PIPE_BYTES = 64 << 10
 DRAIN_S = 1.0
@@ -22,10 +23,8 @@ class Place(NamedTuple):
 
     root: int
     """The workspace, an open folder."""
-    fork: Callable[[], int]
-    """`os.fork`, with what must be arranged around it."""
-    enter: Callable[[], None]
-    """Called in the new process before its program starts: session, user, limits."""
+    start: Start
+    """How commands begin: in a session of their own, as their user, within their limits."""
     kill: Callable[[], bool]
     """Sends SIGKILL to everything that commands started, without a fork. Returns whether anything was there."""
     oom_kills: Callable[[], int]
@@ -101,8 +100,9 @@ class Command:
         self.ended = False
         self._loop, self._place, self._flood = loop, place, order["flood"]
         self._ooms = place.oom_kills()
+        self._leader = 0
         self._status, self._wall_s, self._cpu_s, self._reaped = 0, 0.0, 0.0, False
-        program = _Program(order)
+        program = Program(order["argv"], order["env"])
         folder = open_folder(place.root, parts_of(order["cwd"]))
         try:
             self._start(program, folder, order, consumed)
@@ -110,15 +110,13 @@ class Command:
             os.close(folder)
         self.deadline = self._began + order["wall_s"]
 
-    def _start(self, program: _Program, folder: int, order: Dict[str, Any], consumed: Callable[[], None]) -> None:
+    def _start(self, program: Program, folder: int, order: Dict[str, Any], consumed: Callable[[], None]) -> None:
         (stdin, feed), (out, stdout), (err, stderr) = os.pipe(), os.pipe(), os.pipe()
         self._outputs = [Output(out, order["cap"]), Output(err, order["cap"])]
         self._input = Input(self._loop, feed, order["size"], consumed)
         self._began = time.monotonic()
         try:
-            self._leader = self._fork()
-            if self._leader == 0:
-                program.run(self._place, folder, (stdin, stdout, stderr))
+            self._begin(program, folder, (stdin, stdout, stderr))
         except OSError:
             self._close()
             raise
@@ -130,13 +128,26 @@ class Command:
         for output in self._outputs:
             self._loop.watch(output.descriptor, READABLE, self._reader(output))
 
-    def _fork(self) -> int:
+    def _begin(self, program: Program, folder: int, streams: Streams) -> None:
         """Tried again after a sweep: what an earlier command left may hold the last process that is allowed."""
         try:
-            return self._place.fork()
+            self._place.start(program, folder, streams, self)
         except BlockingIOError:
             sweep(self._place, lambda _pid, _status, _usage: None)
-            return self._place.fork()
+            self._place.start(program, folder, streams, self)
+
+    def started(self, pid: int) -> None:
+        self._leader = pid
+
+    def over(self, status: int, cpu_s: float) -> None:
+        self._record(status, cpu_s)
+        self._finish()
+
+    def unwatched(self, pid: int) -> None:
+        """By its own doing. If it is not a child of ours, it was over before anybody could say how."""
+        self._leader = pid
+        if pid == 0 or not _is_child(pid):
+            self.over(signal.SIGKILL, 0.0)
 
     def feed(self, piece: bytes) -> None:
         self._input.add(piece)
@@ -164,12 +175,17 @@ class Command:
 
     def _note(self, pid: int, status: int, usage: Any) -> None:
         if pid == self._leader:
-            self._reaped = True
-            self._wall_s = time.monotonic() - self._began
-            self._status, self._cpu_s = status, usage.ru_utime + usage.ru_stime
+            self._record(status, usage.ru_utime + usage.ru_stime)
+
+    def _record(self, status: int, cpu_s: float) -> None:
+        self._reaped = True
+        self._wall_s = time.monotonic() - self._began
+        self._status, self._cpu_s = status, cpu_s
 
     def _finish(self) -> None:
         sweep(self._place, self._note)
+        if not self._reaped:
+            self._wall_s = time.monotonic() - self._began
         until = time.monotonic() + DRAIN_S
         for output in self._outputs:
             os.set_blocking(output.descriptor, False)
@@ -206,49 +222,12 @@ class Command:
         return b"".join(each.kept for each in self._outputs)
 
 
-class _Program:
-    """What a new process becomes."""
-
-    def __init__(self, order: Dict[str, Any]) -> None:
-        self._argv = [_raw(argument) for argument in order["argv"]]
-        self._env = {_raw(name): _raw(value) for name, value in order["env"].items()}
-        if not self._argv:
-            raise ValueError("there is no command")
-        name, folders = self._argv[0], self._env.get(b"PATH", b"/usr/bin:/bin")
-        self._places = [name] if b"/" in name else [folder + b"/" + name for folder in folders.split(b":")]
-
-    def run(self, place: Place, folder: int, streams: tuple[int, int, int]) -> None:
-        """In the child; does not return."""
-        try:
-            for number, descriptor in enumerate(streams):
-                os.dup2(descriptor, number)
-            for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python, and that would be inherited
-                signal.signal(ignored, signal.SIG_DFL)
-            place.enter()
-            os.fchdir(folder)
-            self._exec()
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            os.write(2, self._argv[0] + f": {reason}\n".encode("utf-8", "replace"))
-        finally:
-            os._exit(127)
-
-    def _exec(self) -> None:
-        """The first place that has it; a program that may not be run is worth more as a reason than one not there."""
-        missing: OSError | None = None
-        denied: OSError | None = None
-        for path in self._places:
-            try:
-                os.execve(path, self._argv, self._env)
-            except (FileNotFoundError, NotADirectoryError) as error:
-                missing = error
-            except PermissionError as error:
-                denied = error
-        raise denied or missing or FileNotFoundError(2, "No such file or directory")
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _is_child(pid: int) -> bool:
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def collect(note: Callable[[int, int, Any], None]) -> None:

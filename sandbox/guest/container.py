@@ -11,11 +11,13 @@ import os
 import sys
 from typing import Any, Callable, Dict
 
-from outlay.sandbox.guest.command import Place, kill_all_others
+from outlay.sandbox.guest.command import Place
 from outlay.sandbox.guest.files import FOLDER_FLAGS
+from outlay.sandbox.guest.loop import Loop
 from outlay.sandbox.guest.server import Server
+from outlay.sandbox.guest.spawner import Spawner
 
-PR_SET_DUMPABLE = 4
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Where the kernel counts, in cgroups of version 2 and 1."""
 FIRST_VICTIM = b"1000"
@@ -26,6 +28,7 @@ def main(config: Dict[str, Any]) -> None:
     score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
     oom_kills = oom_counter()
     take_file_rights(uid)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # a spawner's orphans come to us
 
     def enter() -> None:
         os.setsid()
@@ -41,7 +44,9 @@ def main(config: Dict[str, Any]) -> None:
         }
 
     root = os.open(config["workspace"], FOLDER_FLAGS)
-    server = Server(Place(root, forker(score), enter, kill_all_others, oom_kills, facts))
+    loop = Loop()
+    spawner = Spawner(loop, forker(score), enter)
+    server = Server(loop, Place(root, spawner.start, spawner.kill, oom_kills, facts))
     if config["egress_port"]:
         from outlay.sandbox.guest.tunnel import Tunnel  # its imports cost time, and few sandboxes have a way out
 

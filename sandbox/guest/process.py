@@ -17,7 +17,9 @@ from outlay.sandbox.guest.confine import Confinement, apply
 from outlay.sandbox.guest.container import forker, oom_kills, take_file_rights
 from outlay.sandbox.guest.files import FOLDER_FLAGS
 from outlay.sandbox.guest.launch import Launch, enter_namespaces, settle
+from outlay.sandbox.guest.loop import Loop
 from outlay.sandbox.guest.namespaces import end_with_parent
+from outlay.sandbox.guest.program import forking
 from outlay.sandbox.guest.server import Server
 from outlay.sandbox.guest.sweep import killer
 
@@ -46,7 +48,8 @@ def main(config: dict[str, Any]) -> None:
         }
 
     root = os.open(confinement.workspace, FOLDER_FLAGS)
-    Server(Place(root, forker(score), enter, killer(launch), counter, facts)).serve()
+    place = Place(root, forking(forker(score), enter), killer(launch), counter, facts)
+    Server(Loop(), place).serve()
 
 
 def _oom_counter(path: str | None) -> Callable[[], int]:

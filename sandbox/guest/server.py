@@ -29,8 +29,8 @@ class Abandoned(Exception):
 class Server:
     """The loop, the requests, and the command that runs, if any."""
 
-    def __init__(self, place: Place) -> None:
-        self.loop = Loop()
+    def __init__(self, loop: Loop, place: Place) -> None:
+        self.loop = loop
         self.place = place
         self.command: Command | None = None
         self.streams: Callable[[Frame], None] = lambda _frame: None

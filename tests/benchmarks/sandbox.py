@@ -29,6 +29,16 @@ from outlay.sandbox.types import PLAIN, Sandbox
 MANY = 32
 TREE = {f"folder{number % 5}/file{number}": os.urandom(100_000) for number in range(50)}
 """5 MB in 50 files that no compression makes smaller."""
+SPAWNS = """
+import os, time
+taken = []
+for _ in range(200):
+    began = time.perf_counter()
+    os.waitpid(os.posix_spawn("/usr/bin/true", ["true"], {}), 0)
+    taken.append(time.perf_counter() - began)
+print(1e3 * sorted(taken)[100])
+"""
+"""What a machine takes for `true` alone, with nothing around it: no channel can be faster."""
 
 
 async def measured() -> dict[str, float | None]:
@@ -51,6 +61,7 @@ async def _one(client: Any) -> dict[str, float | None]:
         container = client.containers.get(sandbox.record["container"])
         body = bytes(1024)
         return {
+            "spawn_true_ms": float((await sandbox.exec(["python3", "-c", SPAWNS])).stdout),
             "exec_true_ms": await _median_ms(lambda: sandbox.exec(["true"]), 500),
             "put_1k_ms": await _median_ms(lambda: sandbox.write("x", body), 500),
             "get_1k_ms": await _median_ms(lambda: sandbox.read("x"), 500),
@@ -172,6 +183,7 @@ def _median_blocking_ms(act: Callable[[], object], times: int) -> float:
 
 
 ROWS = (
+    ("`true` alone, in a bare loop, ms", "spawn_true_ms", "spawn_true_ms"),
     ("exec of `true`, ms", "exec_true_ms", "exec_run_true_ms"),
     ("1 KiB in, ms", "put_1k_ms", "put_archive_1k_ms"),
     ("1 KiB out, ms", "get_1k_ms", None),

@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("docker_engine")]
 
 FORGE = r"""
 import ctypes, os, signal
-guest, outcomes = os.getppid(), []
+spawner, outcomes = os.getppid(), []
+guest = int(open(f"/proc/{spawner}/status").read().partition("PPid:")[2].split()[0])
 
 def attempt(what, act):
     try:
@@ -32,11 +33,11 @@ def ptrace(pid):
     if libc.ptrace(16, pid, 0, 0) == -1:  # PTRACE_ATTACH
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
-for pid in (guest, 1):
+for pid in (spawner, guest, 1):
     for name in (*(f"fd/{number}" for number in range(12)), "mem", "environ", "root/etc", "cwd/etc"):
         attempt(name, lambda: os.close(os.open(f"/proc/{pid}/{name}", os.O_RDONLY)))
         attempt(name, lambda: os.close(os.open(f"/proc/{pid}/{name}", os.O_WRONLY)))
-    for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGCHLD):
+    for number in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGCHLD) if pid != spawner else ():
         attempt(f"signal {number}", lambda: os.kill(pid, number))
     attempt("ptrace", lambda: ptrace(pid))
     attempt("score", lambda: open(f"/proc/{pid}/oom_score_adj", "w"))
@@ -56,8 +57,8 @@ def inside(body: Callable[[GuestSandbox], Awaitable[None]], spec: SandboxSpec = 
 
 
 async def processes(sandbox: GuestSandbox) -> int:
-    """Of the commands' user, one of them the counting shell."""
-    count = 'n=0; for p in /proc/[0-9]*; do test -O "$p" && n=$((n+1)); done; echo $n'
+    """Of the commands' user beside the one that starts them; one is the counting shell."""
+    count = 'n=0; for p in /proc/[0-9]*; do test -O "$p" -a "$p" != /proc/$PPID && n=$((n+1)); done; echo $n'
     return int((await sh(sandbox, count)).stdout)
 
 
@@ -75,6 +76,37 @@ def test_a_command_that_kills_all_it_can_kills_only_itself() -> None:
             done = await sh(sandbox, f"kill -{signal} -1; kill -{signal} $$; echo on", wall_s=5)
             assert done.exit_code in (None, 137, 143)
             assert await processes(sandbox) == 1
+
+    inside(body)
+
+
+@pytest.mark.parametrize("others", ["-1", "$PPID"])
+def test_a_command_that_kills_its_starter_is_seen_to_its_end(others: str) -> None:
+    async def body(sandbox: GuestSandbox) -> None:
+        done = await sh(sandbox, f"kill -KILL {others}; echo on; exit 5")
+        assert (done.exit_code, done.stdout, done.killed) == (5, b"on\n", None)
+        assert await processes(sandbox) == 1
+
+    inside(body)
+
+
+def test_a_command_that_stops_its_starter_costs_itself_the_rest_of_its_time() -> None:
+    async def body(sandbox: GuestSandbox) -> None:
+        done = await sh(sandbox, "kill -STOP $PPID; echo on", wall_s=1)
+        assert (done.killed, done.stdout) == ("deadline", b"on\n")
+
+    inside(body)
+
+
+def test_what_a_command_does_to_its_starter_does_not_reach_the_next() -> None:
+    spoil = "import os, resource as r; p = os.getppid()"
+    asked = "nice; ulimit -n; nproc; cat /proc/self/oom_score_adj"
+    harm = "os.setpriority(0, p, 9); os.sched_setaffinity(p, {0}); r.prlimit(p, r.RLIMIT_NOFILE, (9, 9))"
+
+    async def body(sandbox: GuestSandbox) -> None:
+        before = (await sh(sandbox, asked)).stdout
+        assert (await sandbox.exec(["python3", "-c", f"{spoil}; {harm}"])).exit_code == 0
+        assert (await sh(sandbox, asked)).stdout == before
 
     inside(body)
 
