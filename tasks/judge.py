@@ -20,7 +20,7 @@ import anyio.to_process
 from anyio.lowlevel import RunVar
 
 from outlay.sandbox.choose import sandbox_maker
-from outlay.sandbox.types import PLAIN, SandboxMaker
+from outlay.sandbox.errors import OutlayError
 from outlay.tasks.bench import CleanBench
 from outlay.tasks.errors import VerifierError
 from outlay.tasks.registry import anchored, load_task
@@ -61,14 +61,16 @@ async def verify(
     raise VerifierError(task.id, _late(task))
 
 
-async def warm() -> None:
+async def warm(sandbox: str) -> None:
     """Starts a judge process before there is anything to judge: it takes as long as many a rollout."""
     with suppress(anyio.BrokenWorkerProcess):  # the first verification will say so
-        await anyio.to_process.run_sync(_ready, cancellable=True, limiter=anyio.CapacityLimiter(1))
+        await anyio.to_process.run_sync(_ready, sandbox, cancellable=True, limiter=anyio.CapacityLimiter(1))
 
 
-def _ready() -> None:
-    """Its import is what takes time."""
+def _ready(sandbox: str) -> None:
+    """Finds out once what this machine can do, after the imports."""
+    with suppress(OutlayError):
+        sandbox_maker(sandbox)
 
 
 async def _outcome(task: Task, *question: Any) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _judged(name: str, seed: int, submission: Submission, split: str, judge_seed
     try:
         task = _load(name, seed)
         rng = Random(f"{judge_seed}/{task.id}/{task.version}/{split}")
-        bench = CleanBench(Split(split), rng, _when_asked(sandbox), task.sandbox)
+        bench = CleanBench(Split(split), rng, sandbox_maker(sandbox), task.sandbox)
         signal.setitimer(signal.ITIMER_REAL, task.verify_s + GRACE_S)
         started = time.monotonic()
         try:
@@ -111,11 +113,6 @@ def _judged(name: str, seed: int, submission: Submission, split: str, judge_seed
         return json.dumps(_plain(verdict) | {"seconds": time.monotonic() - started}, allow_nan=False)
     except (Exception, SystemExit) as error:
         return json.dumps({"refused": f"{type(error).__name__}: {error}"})
-
-
-def _when_asked(kind: str) -> SandboxMaker:
-    """Many verifiers open no sandbox: what this machine can do is found out for the first that does."""
-    return lambda spec=PLAIN, *, start=None: sandbox_maker(kind)(spec, start=start)
 
 
 async def _timed(task: Task, submission: Submission, bench: CleanBench) -> Verdict:

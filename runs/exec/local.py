@@ -28,6 +28,6 @@ async def run_local(
                 ended(await run_rollout(rollout, place))
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(judge.warm())
+            group.create_task(judge.warm(place.sandbox))
             for _ in range(min(jobs, len(rollouts))):
                 group.create_task(work(place))

@@ -1,9 +1,10 @@
 """What the framework itself costs: time per turn, rollouts per second, bytes, start-up, memory.
 
-    python -m tests.benchmarks.overhead [--json]
+    python -m tests.benchmarks.overhead [--json] [--alone]
 
 A rollout has ten turns: an instantly answering scripted model, a no-op tool, events written to disk, a verifier that
-accepts. Everything runs as `outlay run` does, judge process included, in a process sandbox.
+accepts. Everything runs as `outlay run` does, judge process included, in a process sandbox. Other frameworks are
+measured beside it, since no two machines, or hours of one, are equally fast.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from outlay.runs.plan import plan
 from outlay.runs.store.experiment import ExperimentStore
 from outlay.runs.store.layout import Layout
 from outlay.runs.types import Outcome, Spec
+from tests.benchmarks import peers
 
 TURNS = 10
 TASK = '''
@@ -61,11 +63,6 @@ class Noop:
 
 noop = Noop()
 '''
-PEERS = (
-    ("Inspect AI 0.3.285", 15.9, 21.2, 4.7, 6500, 6.1, 223),
-    ("mini-swe-agent 2.4.6", 3.6, None, 28, 9400, 0.4, 38),
-)
-"""Measured on this class of machine. mini-swe-agent's start-up is its import."""
 
 
 def measured() -> dict[str, float]:
@@ -124,7 +121,7 @@ def _help_s() -> float:
     return time.perf_counter() - began
 
 
-def table(figures: dict[str, float]) -> str:
+def table(figures: dict[str, float], others: dict[str, dict[str, float]]) -> str:
     """The figures beside the peers'."""
 
     def cell(value: Any) -> str:
@@ -132,8 +129,10 @@ def table(figures: dict[str, float]) -> str:
 
     head = ("", "ms/turn at 1", "ms/turn at 64", "rollouts/s at 64", "bytes/rollout", "--help s", "peak MB")
     keys = ("ms_per_turn_1", "ms_per_turn_64", "rollouts_per_s_64", "bytes_per_rollout", "cli_help_s", "peak_rss_mb")
-    rows = [head, ("Outlay", *(cell(figures[key]) for key in keys))]
-    rows += [(name, *(cell(value) for value in values)) for name, *values in PEERS]
+    rows = [
+        head,
+        *((name, *(cell(row.get(key)) for key in keys)) for name, row in {"Outlay": figures, **others}.items()),
+    ]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
@@ -141,6 +140,8 @@ def table(figures: dict[str, float]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    as_json = parser.parse_args().json
+    parser.add_argument("--alone", action="store_true", help="without the peers, whose installation takes a minute")
+    arguments = parser.parse_args()
     found = measured()
-    print(json.dumps(found) if as_json else table(found))
+    beside = {} if arguments.alone else peers.measured()
+    print(json.dumps({**found, "peers": beside}) if arguments.json else table(found, beside))
