@@ -193,7 +193,8 @@ class Sandbox(Protocol):
 
     async def restore(self, snapshot: Snapshot) -> None:
         """Puts a snapshot's files into the workspace, over what is there. Raises `PathRefused` when an entry of the
-        archive is not a file, a folder or a link that stays inside, and then changes nothing.
+        archive is not a file, a folder or a link that stays inside, and then changes nothing; and when a limit on the
+        workspace is met on the way, after which what had room stays.
         """
         ...
 
