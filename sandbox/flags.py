@@ -9,10 +9,14 @@ from outlay.sandbox.types import Limits, SandboxSpec
 WORKSPACE = "/work"
 SYSTEM_V = {"kernel.shm_rmid_forced": "1", "kernel.shmall": "16384", "kernel.msgmni": "64"}
 """Shared memory ends with its last user and is at most 64 MiB, in pages; by default it outlives every command."""
+GUEST_CAPABILITIES = ("SETUID", "SETGID", "KILL")
+"""To become the commands' user, and to end what that started."""
+SHELL_CAPABILITIES = ("KILL",)
+"""Where the engine makes commands that user, in containers without a guest."""
 
 
-def hardened(spec: SandboxSpec, uid: int) -> dict[str, Any]:
-    """Arguments of the engine's create call. Commands will run as `uid`, the guest beside them as user 0."""
+def hardened(spec: SandboxSpec, uid: int, capabilities: tuple[str, ...]) -> dict[str, Any]:
+    """Arguments of the engine's create call. Commands will run as `uid`, beside them as user 0 our main process."""
     limits = spec.limits
     workspace = f"size={limits.disk_bytes},nr_inodes={limits.inodes},uid={uid},gid={uid},mode=755"
     mounts = {
@@ -23,7 +27,7 @@ def hardened(spec: SandboxSpec, uid: int) -> dict[str, Any]:
     return {
         "network_mode": "none",  # nothing to exfiltrate to, nothing to attack
         "cap_drop": ["ALL"],
-        "cap_add": ["SETUID", "SETGID", "KILL"],  # the guest's alone: they are gone when it becomes the commands' user
+        "cap_add": list(capabilities),  # our main process's alone: no command has any
         "security_opt": ["no-new-privileges:true", f"seccomp={profile()}"],  # set-uid files gain nothing
         "user": "0:0",
         "read_only": True,  # only the three tmpfs below can be written
