@@ -7,7 +7,7 @@ the engine removes the container.
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -155,26 +155,30 @@ async def _shell(spec: SandboxSpec, uid: int, container: Any, stream: socket.soc
     except BaseException:
         await main.close()
         raise
-    record = {**_record(spec, uid, container), "channel": "exec", "missing": tools.missing()}
+    record = {**_record(spec, uid, container, tools.missing()), "channel": "exec"}
     sandbox = ExecSandbox(main, container, uid, tools, spec.limits, Isolation.CONTAINER, record)
     return Opened(sandbox, container, (main.close,))
 
 
 def _lacks(error: SandboxLost, program: str) -> bool:
-    """Whether a container did not start because its image lacks that: in the words of init programs and runtimes."""
-    said = str(error)
-    return f"{program} failed: No such file" in said or "executable file not found" in said
+    """Whether a container did not start because its image lacks that: in the words of tini, catatonit and runtimes."""
+    signs = (f"{program} failed: No such file", "failed to exec pid1: No such file", "executable file not found")
+    return any(sign in str(error) for sign in signs)
 
 
-def _record(spec: SandboxSpec, uid: int, container: Any) -> dict[str, Any]:
+def _record(spec: SandboxSpec, uid: int, container: Any, lacks: Sequence[str] = ()) -> dict[str, Any]:
+    dialect = engine.dialect()
+    missing = [*dialect.missing(), *lacks]
     return {
         "isolation": str(Isolation.CONTAINER),
         "container": container.id,
         "image": reference_of(spec.image),
         "image_id": container.attrs["Image"],
-        "runtime": container.attrs["HostConfig"]["Runtime"],
+        "engine": dialect.engine,
+        "runtime": dialect.runtime or container.attrs["HostConfig"]["Runtime"],
         "network": container.attrs["HostConfig"]["NetworkMode"],
         "egress": sorted(spec.egress),
         "user": uid,
         "limits": asdict(spec.limits),
+        **({"missing": missing} if missing else {}),
     }

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from outlay.sandbox.dialects import Dialect, spoken
 from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
 from outlay.sandbox.flags import WORKSPACE, hardened
 from outlay.sandbox.images import resolve
@@ -33,6 +34,16 @@ def _client(_process: int, _engine: str | None) -> Any:
     return docker.from_env(timeout=CALL_S, max_pool_size=4 * (os.cpu_count() or 1))
 
 
+def dialect() -> Dialect:
+    """The engine's; asked once per process and engine."""
+    return _dialect(os.environ.get("DOCKER_HOST"))
+
+
+@cache
+def _dialect(_engine: str | None) -> Dialect:
+    return spoken(client().version())
+
+
 def started(spec: SandboxSpec, uid: int, argv: list[str], capabilities: tuple[str, ...]) -> tuple[Any, socket.socket]:
     """A running container and the stream to its stdin, stdout and stderr. Raises `SandboxLost`, and leaves nothing."""
     from docker.errors import DockerException
@@ -40,7 +51,9 @@ def started(spec: SandboxSpec, uid: int, argv: list[str], capabilities: tuple[st
 
     container = stream = None
     try:
-        container = client().containers.create(digest_of(spec.image), argv, **hardened(spec, uid, capabilities))
+        container = client().containers.create(
+            digest_of(spec.image), argv, **hardened(spec, uid, capabilities, dialect())
+        )
         stream = _attached(container)
         container.start()
     except (DockerException, RequestException, OSError, SandboxUnavailable) as error:

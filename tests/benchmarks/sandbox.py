@@ -124,7 +124,9 @@ async def _engine_start_s(client: Any) -> float:
     def start() -> None:
         made.append(
             client.containers.create(
-                engine.digest_of(None), ["sleep", "600"], **hardened(PLAIN, 100_000, GUEST_CAPABILITIES)
+                engine.digest_of(None),
+                ["sleep", "600"],
+                **hardened(PLAIN, 100_000, GUEST_CAPABILITIES, engine.dialect()),
             )
         )
         made[-1].start()
@@ -143,7 +145,7 @@ def _put_archive_ms(client: Any, body: bytes) -> float:
         member = tarfile.TarInfo("x")
         member.size = len(body)
         writer.addfile(member, io.BytesIO(body))
-    flags = {**hardened(PLAIN, 100_000, GUEST_CAPABILITIES), "read_only": False}
+    flags = {**hardened(PLAIN, 100_000, GUEST_CAPABILITIES, engine.dialect()), "read_only": False}
     container = client.containers.create(engine.digest_of(None), ["sleep", "600"], **flags)
     try:
         container.start()

@@ -1,6 +1,7 @@
 """An image without Python: a static busybox and the names of its programs, a megabyte in all."""
 
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -46,7 +47,8 @@ def imported(root: bytes) -> Iterator[str]:
     name = f"outlay-test-{uuid4().hex}:1"
     repository, _, tag = name.partition(":")
     with closing(docker.from_env()) as client:
-        client.api.import_image_from_data(root, repository=repository, tag=tag)
+        told = client.api.import_image_from_data(root, repository=repository, tag=tag)
+        client.images.get(json.loads(told.splitlines()[-1])["status"]).tag(repository, tag)  # Podman ignores the tag
         try:
             yield name
         finally:
