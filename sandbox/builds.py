@@ -37,7 +37,8 @@ def import_archive(client: Any, archive: Path, reference: str) -> None:
     changes = [f"LABEL {name}={value}" for name, value in labels_of(address).items()]
     changes.append(f"CMD {json.dumps(COMMAND)}")
     with archive.open("rb") as file:
-        client.api.import_image_from_data(file, repository=repository, tag=address, changes=changes)
+        told = client.api.import_image_from_data(file, repository=repository, tag=address, changes=changes)
+    client.images.get(json.loads(told.splitlines()[-1])["status"]).tag(repository, address)  # Podman ignores the tag
 
 
 def install(

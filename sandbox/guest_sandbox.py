@@ -67,7 +67,7 @@ class GuestSandbox:
         order = {
             "argv": list(argv),
             "env": {**self.environment, **(env or {})},
-            "cwd": _checked(cwd, parts_of),
+            "cwd": checked(cwd, parts_of),
             "wall_s": deadline,
             "cap": self.limits.output_bytes,
             "flood": self.limits.flood_bytes,
@@ -79,11 +79,11 @@ class GuestSandbox:
         return self._believed(lambda: _completed(frame))
 
     async def read(self, path: str) -> bytes:
-        fields = {"path": _checked(path, file_parts), "cap": FILE_BYTES}
+        fields = {"path": checked(path, file_parts), "cap": FILE_BYTES}
         return (await self._ask("read", fields, path=path, cap=FILE_BYTES)).body
 
     async def write(self, path: str, data: bytes) -> None:
-        await self._ask("write", {"path": _checked(path, file_parts)}, data, path=path)
+        await self._ask("write", {"path": checked(path, file_parts)}, data, path=path)
 
     async def list(self) -> Sequence[str]:
         return sorted(path for path, entry in (await self.manifest()).items() if entry.kind == "file")
@@ -130,7 +130,8 @@ class GuestSandbox:
             raise cast(SandboxLost, self.channel.lost) from error
 
 
-def _checked(path: str, parts: Callable[[str], object]) -> str:
+def checked(path: str, parts: Callable[[str], object]) -> str:
+    """The path itself. Raises `PathRefused` where `parts`, of `guest.files`, refuses it."""
     try:
         parts(path)
     except Refused as error:

@@ -16,8 +16,10 @@ What programs lose with it: gdb, strace, leak checking of sanitizers, `ip` and n
 from functools import cache
 from pathlib import Path
 
+PROFILE = Path(__file__).with_name("seccomp.json")
+
 
 @cache
 def profile() -> str:
-    """The profile's text, as `security_opt: ["seccomp=..."]` wants it."""
-    return Path(__file__).with_name("seccomp.json").read_text()
+    """Its text."""
+    return PROFILE.read_text()

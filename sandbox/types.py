@@ -141,7 +141,7 @@ class Sandbox(Protocol):
     @property
     def record(self) -> Mapping[str, Any]:
         """What was reached, for the trajectory; JSON-able: isolation, limits, network, user, and of containers the
-        image's digest, the runtime and the channel.
+        image's digest, the engine, its runtime, the channel and what is missing, if anything.
         """
         ...
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from outlay.sandbox import engine
 from outlay.sandbox.docker import creators, docker_sandbox, in_thread, open_container, removers
-from outlay.sandbox.flags import hardened
+from outlay.sandbox.flags import GUEST_CAPABILITIES, hardened
 from outlay.sandbox.guest_sandbox import GuestSandbox
 from outlay.sandbox.pool import warm_pool
 from outlay.sandbox.types import PLAIN, Sandbox
@@ -133,7 +133,13 @@ async def _engine_start_s(client: Any) -> float:
     made: list[Any] = []
 
     def start() -> None:
-        made.append(client.containers.create(engine.digest_of(None), ["sleep", "600"], **hardened(PLAIN, 100_000)))
+        made.append(
+            client.containers.create(
+                engine.digest_of(None),
+                ["sleep", "600"],
+                **hardened(PLAIN, 100_000, GUEST_CAPABILITIES, engine.dialect()),
+            )
+        )
         made[-1].start()
 
     began = time.perf_counter()
@@ -150,7 +156,7 @@ def _put_archive_ms(client: Any, body: bytes) -> float:
         member = tarfile.TarInfo("x")
         member.size = len(body)
         writer.addfile(member, io.BytesIO(body))
-    flags = {**hardened(PLAIN, 100_000), "read_only": False}
+    flags = {**hardened(PLAIN, 100_000, GUEST_CAPABILITIES, engine.dialect()), "read_only": False}
     container = client.containers.create(engine.digest_of(None), ["sleep", "600"], **flags)
     try:
         container.start()

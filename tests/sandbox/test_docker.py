@@ -187,13 +187,13 @@ def test_an_image_that_is_nowhere_is_named_and_leaves_nothing(engine: Any) -> No
     assert not engine.containers.list(all=True, filters={"label": f"outlay.owner={this_process()}"})
 
 
-def test_an_image_without_python_is_named_with_its_mend(engine: Any) -> None:
+def test_an_image_with_neither_python_nor_a_shell_is_named_with_its_mend(engine: Any) -> None:
     empty = io.BytesIO()
     with tarfile.open(fileobj=empty, mode="w") as writer:
         writer.addfile(tarfile.TarInfo("nothing"))
     engine.api.import_image_from_data(empty.getvalue(), repository="outlay-test-empty", tag="1")
     try:
-        with pytest.raises(SandboxUnavailable, match="has no python3"):
+        with pytest.raises(SandboxUnavailable, match="has neither python3"):
             inside(lambda sandbox: sandbox.write("x", b""), SandboxSpec(image="outlay-test-empty:1"))
         assert not engine.containers.list(all=True, filters={"label": f"outlay.owner={this_process()}"})
     finally:

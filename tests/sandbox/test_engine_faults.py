@@ -18,7 +18,7 @@ from outlay.sandbox.errors import ImageUnavailable, SandboxLost, SandboxUnavaila
 from outlay.sandbox.janitor import START_S, sweep
 from outlay.sandbox.owner import this_process
 from outlay.sandbox.recipes import DEFAULT
-from outlay.sandbox.types import SandboxSpec
+from outlay.sandbox.types import PLAIN, SandboxSpec
 from tests.sandbox.engine_proxy import EngineProxy, engine_proxy
 from tests.sandbox.shell import sh
 
@@ -59,9 +59,9 @@ def gone(real: Any, container: str) -> None:
 
 
 @asynccontextmanager
-async def in_a_command(real: Any) -> AsyncIterator[tuple[str, "asyncio.Task[Any]"]]:
+async def in_a_command(real: Any, spec: SandboxSpec = PLAIN) -> AsyncIterator[tuple[str, "asyncio.Task[Any]"]]:
     """A container, and the task of a command that runs in it."""
-    async with docker_sandbox() as sandbox:
+    async with docker_sandbox(spec) as sandbox:
         task = asyncio.create_task(sandbox.exec(["sleep", "600"], wall_s=6))
         container = str(sandbox.record["container"])
         await asyncio.to_thread(until_busy, real, container)
@@ -139,6 +139,20 @@ def test_a_stall_during_a_command_is_a_lost_sandbox_in_time(proxy: EngineProxy, 
                 await command
             recover(proxy)
             assert await works()
+        return container
+
+    gone(real, asyncio.run(body()))
+
+
+def test_a_stall_during_a_command_without_a_guest_is_a_lost_sandbox_in_time(
+    image_without_python: str, proxy: EngineProxy, real: Any
+) -> None:
+    async def body() -> str:
+        async with in_a_command(real, SandboxSpec(image=image_without_python)) as (container, command):
+            stall(proxy)
+            with pytest.raises(SandboxLost, match="the main process said nothing"):
+                await command
+            recover(proxy)
         return container
 
     gone(real, asyncio.run(body()))

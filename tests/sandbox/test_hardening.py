@@ -173,7 +173,7 @@ def test_processors_are_limited(box: Box) -> None:
     assert int(quota) / int(period) == 0.5
 
 
-@pytest.mark.parametrize(("name", "most"), [("NOFILE", 100), ("CORE", 0), ("FSIZE", 32 << 20)])
+@pytest.mark.parametrize(("name", "most"), [("NOFILE", 100), ("CORE", 0), ("FSIZE", 32 << 20), ("NPROC", 4096)])
 def test_a_process_is_limited_and_cannot_raise_it(box: Box, name: str, most: int) -> None:
     assert box.python(f"import resource; print(resource.getrlimit(resource.RLIMIT_{name}))") == str((most, most))
 
