@@ -14,6 +14,8 @@ from pathlib import Path
 
 LIFETIME_S = 6 * 3600.0
 """How long a sandbox may live at most, whoever owns it."""
+EXPERIMENT = "OUTLAY_EXPERIMENT"
+"""Environment variable: what this process, and those that it starts, make sandboxes for. For people's eyes only."""
 _LABEL = re.compile(r"([0-9a-f-]{36}):(\d+):(\d+):(\d+)")
 
 
@@ -75,13 +77,14 @@ def is_alive(owner: Owner) -> bool | None:
     return None if started is None else started == owner.started_ticks
 
 
-def labels(experiment: str = "", lifetime_s: float = LIFETIME_S) -> dict[str, str]:
+def labels() -> dict[str, str]:
     """What a container made by this process carries."""
+    experiment = os.environ.get(EXPERIMENT)
     named = {"outlay.experiment": experiment} if experiment else {}
     return {
         "outlay": "1",
         "outlay.owner": str(this_process()),
-        "outlay.expires": str(int(time.time() + lifetime_s)),
+        "outlay.expires": str(int(time.time() + LIFETIME_S)),
         **named,
     }
 

@@ -1,5 +1,6 @@
 """What both backends share: a place with models and sandboxes open, for as long as rollouts are run in it."""
 
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -9,6 +10,7 @@ from outlay.runs.exec.rollout import Workplace
 from outlay.runs.store.experiment import ExperimentStore
 from outlay.sandbox.choose import resolve, sandbox_maker
 from outlay.sandbox.janitor import tended
+from outlay.sandbox.owner import EXPERIMENT
 from outlay.sandbox.pool import warm_pool
 
 MOST_WARM = 4
@@ -23,6 +25,7 @@ async def workplace(
 
     Raises `MissingKey`, `MissingPart` or `SandboxUnavailable` before anything runs.
     """
+    os.environ[EXPERIMENT] = store.layout.experiment  # judges are processes of their own, and take it over
     kind = resolve(sandbox)
     make_sandbox = sandbox_maker(kind)
     async with AsyncExitStack() as stack:

@@ -178,7 +178,7 @@ def test_another_machines_container_goes_when_its_lifetime_is_over(engine: Any, 
 
 
 def test_a_living_owners_container_past_its_lifetime_is_told_and_kept(engine: Any, leave: Leave) -> None:
-    container = leave(labels("some-experiment") | OVER)
+    container = leave(labels() | {"outlay.experiment": "some-experiment"} | OVER)
     (orphan,) = [each for each in janitor.sweep(engine, time.time()).kept if each.id == container]
     assert (orphan.reason, orphan.experiment) == (Reason.OVERDUE, "some-experiment")
 
