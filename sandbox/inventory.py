@@ -1,5 +1,6 @@
 """The images that Outlay built on this engine, and which of them nobody needs any more."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,9 @@ from typing import Any
 
 from outlay.sandbox.errors import UnknownName
 from outlay.sandbox.recipes import BASE_REPOSITORY, DEFAULT, LABEL, NAMESPACE, RECIPE_REPOSITORY
+
+_PODMANS = re.compile(r"^(docker\.io|localhost)/(?=outlay/)")
+"""What Podman puts before names that have no registry."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,10 @@ def built_images(client: Any) -> list[BuiltImage]:
     for image in client.images.list(filters={"label": LABEL}):
         address = image.labels[LABEL]
         names = [f"{repository}:{address}" for repository in (BASE_REPOSITORY, RECIPE_REPOSITORY)]
-        if not (ours := [name for name in names if name in image.tags]):
+        tags = [_PODMANS.sub("", name) for name in image.tags]
+        if not (ours := [name for name in names if name in tags]):
             continue
-        also = tuple(name for name in image.tags if name.startswith(NAMESPACE))
+        also = tuple(name for name in tags if name.startswith(NAMESPACE))
         created = image.attrs["Created"][:19] + "Z"
         found.append(BuiltImage(ours[0], image.id, image.attrs["Size"], created, used[image.id], also))
     return sorted(found, key=lambda built: built.created, reverse=True)

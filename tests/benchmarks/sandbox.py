@@ -20,10 +20,10 @@ from statistics import median
 from typing import Any
 
 from outlay.sandbox import engine
-from outlay.sandbox.docker import creators, docker_sandbox, in_thread, open_container, removers
+from outlay.sandbox.docker import docker_sandbox, open_container
 from outlay.sandbox.flags import GUEST_CAPABILITIES, hardened
-from outlay.sandbox.guest_sandbox import GuestSandbox
 from outlay.sandbox.pool import warm_pool
+from outlay.sandbox.threads import creators, in_thread, removers
 from outlay.sandbox.types import PLAIN, Sandbox
 
 MANY = 32
@@ -87,7 +87,7 @@ async def _many(client: Any) -> dict[str, float | None]:
         }
 
 
-async def _execs_per_s(sandboxes: list[GuestSandbox], each: int) -> float:
+async def _execs_per_s(sandboxes: list[Sandbox], each: int) -> float:
     async def several(sandbox: Sandbox) -> None:
         for _ in range(each):
             await sandbox.exec(["true"])

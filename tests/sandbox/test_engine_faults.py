@@ -198,7 +198,7 @@ def test_a_paused_container_is_a_lost_sandbox_in_time(real: Any, monkeypatch: py
 def test_an_image_removed_during_a_run_ends_nothing_that_runs(real: Any) -> None:
     name = f"127.0.0.1:1/outlay-test-{uuid4().hex}:1"
     dockerfile = f"FROM {DEFAULT}\nLABEL test={uuid4().hex}\n".encode()
-    image, _ = real.images.build(fileobj=io.BytesIO(dockerfile), tag=name)
+    image, _ = real.images.build(fileobj=io.BytesIO(dockerfile), tag=name, rm=True)
 
     async def body() -> None:
         async with docker_sandbox(SandboxSpec(image=name)) as sandbox:

@@ -83,7 +83,7 @@ def debian_without(real: Any, *programs: str) -> Iterator[str]:
     """The name of an image: the default one, less Python and these programs."""
     name = f"outlay-test-{uuid4().hex}:1"
     gone = " ".join(f"/bin/{program} /usr/bin/{program}" for program in ("python3*", *programs))
-    image, _ = real.images.build(fileobj=io.BytesIO(f"FROM {DEFAULT}\nRUN rm -f {gone}\n".encode()), tag=name)
+    image, _ = real.images.build(fileobj=io.BytesIO(f"FROM {DEFAULT}\nRUN rm -f {gone}\n".encode()), tag=name, rm=True)
     try:
         yield name
     finally:
