@@ -14,7 +14,7 @@ from inspect_ai.model import ModelOutput, ModelUsage, get_model
 from inspect_ai.scorer import Score, accuracy, scorer
 from inspect_ai.tool import tool
 
-ROLLOUTS = 60
+ROLLOUTS, ROUNDS = 32, 3
 
 
 @tool
@@ -69,12 +69,12 @@ def peak_mb():
 
 with tempfile.TemporaryDirectory() as folder:
     seconds(2, 1, folder)
-    one, many = (seconds(ROLLOUTS, at_once, f"{folder}/{at_once}") for at_once in (1, 64))
+    one, many = (min(seconds(ROLLOUTS, at_once, f"{folder}/{at_once}") for _ in range(ROUNDS)) for at_once in (1, 64))
     figures = {
         "ms_per_turn_1": 1e3 * one / ROLLOUTS / 10,
         "ms_per_turn_64": 1e3 * many / ROLLOUTS / 10,
         "rollouts_per_s_64": ROLLOUTS / many,
-        "bytes_per_rollout": sum(p.stat().st_size for p in Path(folder, "64").iterdir()) / ROLLOUTS,
+        "bytes_per_rollout": sum(p.stat().st_size for p in Path(folder, "64").iterdir()) / ROLLOUTS / ROUNDS,
         "peak_rss_mb": peak_mb(),
         "cli_help_s": help_s(),
     }
