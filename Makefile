@@ -41,7 +41,7 @@ soak: setup
 	@$(BIN)/python -m tests.soak.sandboxes
 
 bench: setup
-	@for name in overhead sandbox; do $(BIN)/python -m tests.benchmarks.$$name; done
+	@for name in overhead ledger sandbox; do $(BIN)/python -m tests.benchmarks.$$name; done
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info

@@ -23,6 +23,39 @@ def _budget_exceeded(account: str, meter: str, limit: float, spent: float, held:
     return BudgetExceeded(account, meter, limit=limit, spent=spent, held=held, asked=asked)
 
 
+class BadAmount(OutlayError):
+    """An amount that is no whole number of smallest units from 0 up."""
+
+    def __init__(self, meter: str, amount: object) -> None:
+        super().__init__(meter, amount)
+        self.meter, self.amount = meter, amount
+
+    def __str__(self) -> str:
+        return f"{self.meter}: {self.amount!r} is no amount; expected a whole number of its smallest unit, 0 or more"
+
+
+class HoldClosed(OutlayError):
+    """A reservation that was settled or released already: nothing is booked twice."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(account)
+        self.account = account
+
+    def __str__(self) -> str:
+        return f"a hold of {self.account} was settled twice"
+
+
+class LimitTooLow(OutlayError):
+    """A limit below what is spent and held already. Amounts are in smallest units."""
+
+    def __init__(self, account: str, meter: str, limit: int, spent: int, held: int) -> None:
+        super().__init__(account, meter, limit, spent, held)
+        self.account, self.meter, self.limit, self.spent, self.held = account, meter, limit, spent, held
+
+    def __str__(self) -> str:
+        return f"{self.meter}: {self.account} has spent {self.spent} and holds {self.held}, over the limit {self.limit}"
+
+
 class ModelError(OutlayError):
     """A provider failed or refused. `billed` says whether it may have charged for the call."""
 

@@ -1,89 +1,174 @@
 """Budgets. An account never promises more than it and all its ancestors have left.
 
-At every instant `spent + held <= limit` for every meter with a limit, unless a provider broke its own contract: an
-actual above its worst case is booked in full, because money spent is never hidden. Amounts are integers in the
-smallest unit of their meter (`meters.SCALE`).
+At every instant `spent + held <= limit` in every account for every meter with a limit, unless a provider broke its own
+contract: an actual above its worst case is booked in full, because money spent is never hidden. Amounts are integers
+in the smallest unit of their meter (`meters.SCALE`), so that sums are exact.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from math import inf
+from threading import RLock
 
-from outlay.agents.errors import BudgetExceeded
-from outlay.agents.meters import SCALE
+from outlay.agents.errors import BadAmount, BudgetExceeded, HoldClosed, LimitTooLow
+from outlay.agents.meters import SCALE, known
 
 
-@dataclass(eq=False)
+class _Cell:
+    """One meter of one account."""
+
+    __slots__ = ("held", "limit", "spent")
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        """`inf` when nothing limits it here."""
+        self.spent = self.held = 0
+
+
 class Account:
-    """One node of the tree experiment > rollout > agent > branch. Not thread-safe: one event loop owns a tree."""
+    """One node of a tree: experiment > rollout > agent > branch. What a child holds and spends, its parents do too.
 
-    name: str
-    limits: Mapping[str, int] = field(default_factory=dict)
-    parent: "Account | None" = None
-    spent: Counter[str] = field(default_factory=Counter)
-    held: Counter[str] = field(default_factory=Counter)
+    A child with limits of its own has a part of its parent's budget, one without shares all of it; neither reserves
+    anything by being opened. One lock guards a tree, so threads and tasks may use any of its accounts at once.
 
-    def open(self, name: str, limits: Mapping[str, int]) -> "Account":
-        """A child; what it holds and spends is held and spent here too."""
+    Raises `UnknownName` and `BadAmount` for limits that are no budget.
+    """
+
+    def __init__(self, name: str, limits: Mapping[str, int] | None = None, parent: "Account | None" = None) -> None:
+        self.name, self.parent = name, parent
+        self._lock: RLock = parent._lock if parent else RLock()
+        self._cells = {known(meter): _Cell(limit) for meter, limit in _checked(limits or {}).items()}
+        self._lines: dict[str, Sequence[_Cell]] = {}
+
+    def open(self, name: str, limits: Mapping[str, int] | None = None) -> "Account":
+        """A child."""
         return Account(f"{self.name}/{name}", limits, parent=self)
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """This account's own, by meter."""
+        return {meter: int(cell.limit) for meter, cell in self._cells.items() if cell.limit != inf}
+
+    @property
+    def spent(self) -> dict[str, int]:
+        """By meter, children's included; what is zero is left out."""
+        return {meter: cell.spent for meter, cell in self._cells.items() if cell.spent}
+
+    @property
+    def held(self) -> dict[str, int]:
+        """By meter, children's included; what is zero is left out."""
+        return {meter: cell.held for meter, cell in self._cells.items() if cell.held}
 
     def left_units(self, meter: str) -> int | None:
         """What can still be reserved, in smallest units; None when nothing limits the meter."""
-        lefts = [a.limits[meter] - a.spent[meter] - a.held[meter] for a in self._lineage() if meter in a.limits]
-        return min(lefts, default=None)
+        with self._lock:
+            left = min(cell.limit - cell.spent - cell.held for cell in self._line(meter))
+        return None if left == inf else int(left)
 
     def left(self, meter: str) -> float:
         """The same in the meter's own unit; `inf` when nothing limits it."""
         units = self.left_units(meter)
-        return float("inf") if units is None else units / SCALE[meter]
+        return inf if units is None else units / SCALE[meter]
 
     def reserve(self, worst: Mapping[str, int]) -> "Hold":
-        """Sets `worst` aside in this account and all its ancestors. Raises `BudgetExceeded` and changes nothing."""
-        for account in self._lineage():
-            for meter, asked in worst.items():
-                account._check(meter, asked)
-        for account in self._lineage():
-            account.held.update(worst)
-        return Hold(self, dict(worst))
+        """Sets `worst` aside in this account and all its ancestors. Raises and changes nothing: `BudgetExceeded`,
+        `BadAmount`, `UnknownName`.
+        """
+        parts = self._parts(worst)
+        with self._lock:
+            for amount, line in parts:
+                for cell in line:
+                    if cell.spent + cell.held + amount > cell.limit:
+                        raise self._refusal(worst)
+            for amount, line in parts:
+                for cell in line:
+                    cell.held += amount
+        return Hold(self, worst, parts)
 
-    def _check(self, meter: str, asked: int) -> None:
-        limit = self.limits.get(meter)
-        if limit is None or self.spent[meter] + self.held[meter] + asked <= limit:
-            return
-        scale = SCALE[meter]
-        raise BudgetExceeded(
-            self.name,
-            meter,
-            limit=limit / scale,
-            spent=self.spent[meter] / scale,
-            held=self.held[meter] / scale,
-            asked=asked / scale,
-        )
+    def charge(self, actual: Mapping[str, int]) -> None:
+        """Books what was spent without a reservation, such as time that went by. Raises `BadAmount`, `UnknownName`."""
+        with self._lock:
+            for amount, line in self._parts(actual):
+                for cell in line:
+                    cell.spent += amount
 
-    def _lineage(self) -> Iterator["Account"]:
+    def limit(self, limits: Mapping[str, int]) -> None:
+        """Sets this account's own limits on these meters. Raises and changes nothing: `LimitTooLow` for one that is
+        below what is spent and held, `BadAmount`, `UnknownName`.
+        """
+        with self._lock:
+            cells = {meter: line[0] for meter, (_, line) in zip(limits, self._parts(limits), strict=True)}
+            for meter, own in cells.items():
+                if limits[meter] < own.spent + own.held:
+                    raise LimitTooLow(self.name, meter, limits[meter], own.spent, own.held)
+            for meter, own in cells.items():
+                own.limit = limits[meter]
+
+    def _parts(self, amounts: Mapping[str, int]) -> "_Parts":
+        """Each amount, in order, with the cells that it counts in."""
+        lines, parts = self._lines, []
+        for meter, amount in amounts.items():
+            if type(amount) is not int or amount < 0:
+                raise BadAmount(meter, amount)
+            parts.append((amount, lines[meter] if meter in lines else self._line(meter)))
+        return parts
+
+    def _line(self, meter: str) -> Sequence[_Cell]:
+        """The meter's cells from here to the root. Raises `UnknownName`."""
+        line = self._lines.get(meter)
+        if line is None:
+            with self._lock:
+                own = self._cells.setdefault(known(meter), _Cell(inf))
+                line = self._lines[meter] = (own, *(self.parent._line(meter) if self.parent else ()))
+        return line
+
+    def _refusal(self, worst: Mapping[str, int]) -> BudgetExceeded:
+        """In the name of the nearest account that has too little."""
         account: Account | None = self
         while account:
-            yield account
+            for meter, asked in worst.items():
+                cell, scale = account._line(meter)[0], SCALE[meter]
+                if cell.spent + cell.held + asked > cell.limit:
+                    limit, spent, held = cell.limit / scale, cell.spent / scale, cell.held / scale
+                    return BudgetExceeded(account.name, meter, limit=limit, spent=spent, held=held, asked=asked / scale)
             account = account.parent
+        raise AssertionError(f"{worst} fits")
 
 
-@dataclass(eq=False)
+_Parts = list[tuple[int, Sequence[_Cell]]]
+
+
 class Hold:
     """A reservation; closed exactly once, by `settle` or `release`."""
 
-    account: Account
-    worst: Mapping[str, int]
-    closed: bool = False
+    __slots__ = ("_parts", "account", "closed", "worst")
+
+    def __init__(self, account: Account, worst: Mapping[str, int], parts: _Parts) -> None:
+        self.account, self.worst, self.closed = account, worst, False
+        self._parts = parts
 
     def settle(self, actual: Mapping[str, int]) -> None:
-        """Gives the hold back and books `actual`. Raises `RuntimeError` when already closed."""
-        if self.closed:
-            raise RuntimeError(f"a hold of {self.account.name} is settled twice")
-        self.closed = True
-        for account in self.account._lineage():
-            account.held.subtract(self.worst)
-            account.spent.update(actual)
+        """Gives the hold back and books `actual`. Raises and changes nothing: `HoldClosed`, `BadAmount`,
+        `UnknownName`.
+        """
+        paid = self.account._parts(actual)
+        with self.account._lock:
+            if self.closed:
+                raise HoldClosed(self.account.name)
+            self.closed = True
+            for amount, line in self._parts:
+                for cell in line:
+                    cell.held -= amount
+            for amount, line in paid:
+                for cell in line:
+                    cell.spent += amount
 
     def release(self) -> None:
-        """Nothing was spent."""
+        """Nothing was spent. Raises `HoldClosed`."""
         self.settle({})
+
+
+def _checked(amounts: Mapping[str, int]) -> Mapping[str, int]:
+    for meter, amount in amounts.items():
+        if type(amount) is not int or amount < 0:
+            raise BadAmount(meter, amount)
+    return amounts

@@ -144,7 +144,7 @@ async def _timed_act(agent: Agent, session: RolloutSession, account: Account, wa
     try:
         return await _act(agent, session, wall_s)
     finally:
-        account.spent["wall_s"] += time.monotonic_ns() - began
+        account.charge({"wall_s": time.monotonic_ns() - began})
 
 
 async def _act(agent: Agent, session: RolloutSession, wall_s: float | None) -> Ending:
@@ -215,7 +215,7 @@ def _commit(
     place: Workplace,
 ) -> Outcome:
     """Seals the log, then lets the outcome stand."""
-    spent = dict(account.spent)
+    spent = account.spent
     log.write(Ended(status=ending.status, spent=spent))
     log.close()
     outcome = Outcome(
