@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from outlay.sandbox.images import base_archive
 from outlay.sandbox.recipes import ALIAS, DEFAULT
+from tests.sandbox.slim import slim_archive
 
 START_S = 20.0
 CONFIGURATION = """
@@ -21,21 +21,6 @@ events_logger = "none"
 lock_type = "file"
 """
 """Nothing of systemd's, and locks of its own."""
-LEFT_OUT = (
-    "./usr/bin/x86_64-linux-gnu",
-    "./usr/include",
-    "./usr/lib/gcc",
-    "./usr/lib/git-core",
-    "./usr/lib/python3.11/dist-packages",
-    "./usr/lib/x86_64-linux-gnu/gconv",
-    "./usr/lib/x86_64-linux-gnu/perl",
-    "./usr/lib/python3/dist-packages",
-    "./usr/libexec",
-    "./usr/share",
-    "./var/lib/dpkg",
-)
-LARGEST = 2 << 20
-"""Compilers, git, perl and numerical libraries are files beyond it; so is Python, which is kept."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +71,8 @@ def podman(folder: Path) -> Iterator[Podman]:
 
 
 def give_default_image(to: Podman, folder: Path) -> None:
-    """A tenth of it, under its name: Python and Debian's tools without what is only there for candidates."""
-    slim = folder / "slim.tar"
-    with tarfile.open(base_archive()) as whole, tarfile.open(slim, "w") as kept:
-        for entry in whole:
-            fits = entry.size <= LARGEST or entry.name.startswith("./usr/bin/python3")
-            dangles = entry.islnk() and entry.linkname not in kept.getnames()
-            if fits and not dangles and not entry.name.startswith(LEFT_OUT):
-                kept.addfile(entry, whole.extractfile(entry) if entry.isreg() else None)
-    to.run("import", str(slim), DEFAULT)
+    """A tenth of it, under its name."""
+    archive = slim_archive(folder)
+    to.run("import", str(archive), DEFAULT)
     to.run("tag", DEFAULT, ALIAS)
-    slim.unlink()
+    archive.unlink()
