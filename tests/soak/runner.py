@@ -14,6 +14,7 @@ from random import Random
 
 import docker
 
+from outlay.sandbox import engine
 from outlay.sandbox.docker import docker_sandbox
 from outlay.sandbox.errors import SandboxLost
 from outlay.sandbox.pool import Pool, warm_pool
@@ -100,6 +101,7 @@ async def soak(seed: int, count: int) -> None:
 
 def main() -> None:
     asyncio.run(soak(int(sys.argv[1]), int(sys.argv[2])))
+    engine.client().close()  # it keeps as many connections as were once needed at the same time
     gc.collect()
     print("descriptors", len(list(Path("/proc/self/fd").iterdir())), flush=True)
 
