@@ -83,7 +83,8 @@ def test_a_command_that_kills_all_it_can_kills_only_itself() -> None:
 @pytest.mark.parametrize("others", ["-1", "$PPID"])
 def test_a_command_that_kills_its_starter_is_seen_to_its_end(others: str) -> None:
     async def body(sandbox: GuestSandbox) -> None:
-        done = await sh(sandbox, f"kill -KILL {others}; echo on; exit 5")
+        watched = "until grep -q 'State:.S' /proc/$PPID/status; do :; done"  # before, nobody knows whom it started
+        done = await sh(sandbox, f"{watched}; kill -KILL {others}; echo on; exit 5")
         assert (done.exit_code, done.stdout, done.killed) == (5, b"on\n", None)
         assert await processes(sandbox) == 1
 
