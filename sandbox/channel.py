@@ -63,7 +63,10 @@ class Pending:
     unsent: list[memoryview]
     cap: int
     """Bytes that the reply may have."""
-    body: bytearray = field(default_factory=bytearray)
+    parts: list[bytes] = field(default_factory=list)
+    """Of the reply's body, joined when the last has come."""
+    size: int = 0
+    """Of these parts, bytes."""
 
 
 class Channel(asyncio.Protocol):
@@ -215,17 +218,19 @@ class Channel(asyncio.Protocol):
         pending = self._pending
         if pending is None or request != pending.id:
             raise BadFrame(f"{kind!r} for request {request}, which is not asked")
-        if len(pending.body) + len(frame.body) > pending.cap:
+        pending.size += len(frame.body)
+        if pending.size > pending.cap:
             raise BadFrame(f"a reply of over {pending.cap} bytes")
+        pending.parts.append(frame.body)
         match kind:
             case "more":
                 self._send_piece(pending)
             case "part":
-                pending.body += frame.body
+                pass  # kept above
             case "done" | "refused" | "missing":
                 self._pending = None
                 if not pending.answer.done():
-                    pending.answer.set_result(Frame(frame.header, bytes(pending.body) + frame.body))
+                    pending.answer.set_result(Frame(frame.header, b"".join(pending.parts)))
             case _:
                 raise BadFrame(f"a frame of kind {kind!r}")
 

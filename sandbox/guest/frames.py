@@ -41,10 +41,15 @@ class Frame(NamedTuple):
 
 def packed(header: dict[str, Any], body: bytes | memoryview = b"") -> bytes:
     """The frame's bytes. Raises `BadFrame` when the header is too long."""
-    head = json.dumps(header, separators=(",", ":")).encode("ascii")
-    if len(head) > HEADER_BYTES:
-        raise BadFrame(f"a header of {len(head)} bytes")
-    return b"".join((len(head).to_bytes(4, "big"), len(body).to_bytes(4, "big"), head, body))
+    return b"".join((head(header, len(body)), body))
+
+
+def head(header: dict[str, Any], body_bytes: int) -> bytes:
+    """What stands before a body of that size. Raises `BadFrame` when the header is too long."""
+    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    if len(text) > HEADER_BYTES:
+        raise BadFrame(f"a header of {len(text)} bytes")
+    return b"".join((len(text).to_bytes(4, "big"), body_bytes.to_bytes(4, "big"), text))
 
 
 def pieces(body: bytes | memoryview) -> list[memoryview]:

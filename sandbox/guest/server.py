@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List
 from outlay.sandbox.guest import files
 from outlay.sandbox.guest.command import PIPE_BYTES, Command, Place, collect
 from outlay.sandbox.guest.files import Refused
-from outlay.sandbox.guest.frames import Frame, Unpacker, packed, pieces
+from outlay.sandbox.guest.frames import Frame, Unpacker, head, packed, pieces
 from outlay.sandbox.guest.loop import READABLE, Loop
 from outlay.sandbox.guest.tar import Caps
 
@@ -57,7 +57,14 @@ class Server:
 
     def send(self, header: Dict[str, Any], body: bytes | memoryview = b"") -> None:
         """Waits while the other side does not read, but no longer than the lease."""
-        left = memoryview(packed(header, body))
+        if len(body) <= PIPE_BYTES:
+            self._write(packed(header, body))
+        else:  # not copied behind its header
+            self._write(head(header, len(body)))
+            self._write(body)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        left = memoryview(data)
         while left:
             try:
                 left = left[os.write(1, left) :]
