@@ -36,8 +36,9 @@ class Account:
     def __init__(self, name: str, limits: Mapping[str, int] | None = None, parent: "Account | None" = None) -> None:
         self.name, self.parent = name, parent
         self._lock: RLock = parent._lock if parent else RLock()
-        self._cells = {known(meter): _Cell(limit) for meter, limit in _checked(limits or {}).items()}
+        self._cells: dict[str, _Cell] = {}
         self._lines: dict[str, Sequence[_Cell]] = {}
+        self.limit(limits or {})
 
     def open(self, name: str, limits: Mapping[str, int] | None = None) -> "Account":
         """A child."""
@@ -46,17 +47,20 @@ class Account:
     @property
     def limits(self) -> dict[str, int]:
         """This account's own, by meter."""
-        return {meter: int(cell.limit) for meter, cell in self._cells.items() if cell.limit != inf}
+        with self._lock:
+            return {meter: int(cell.limit) for meter, cell in self._cells.items() if cell.limit != inf}
 
     @property
     def spent(self) -> dict[str, int]:
         """By meter, children's included; what is zero is left out."""
-        return {meter: cell.spent for meter, cell in self._cells.items() if cell.spent}
+        with self._lock:
+            return {meter: cell.spent for meter, cell in self._cells.items() if cell.spent}
 
     @property
     def held(self) -> dict[str, int]:
         """By meter, children's included; what is zero is left out."""
-        return {meter: cell.held for meter, cell in self._cells.items() if cell.held}
+        with self._lock:
+            return {meter: cell.held for meter, cell in self._cells.items() if cell.held}
 
     def left_units(self, meter: str) -> int | None:
         """What can still be reserved, in smallest units; None when nothing limits the meter."""
@@ -82,7 +86,7 @@ class Account:
             for amount, line in parts:
                 for cell in line:
                     cell.held += amount
-        return Hold(self, worst, parts)
+        return Hold(self, dict(worst), parts)
 
     def charge(self, actual: Mapping[str, int]) -> None:
         """Books what was spent without a reservation, such as time that went by. Raises `BadAmount`, `UnknownName`."""
@@ -96,12 +100,12 @@ class Account:
         below what is spent and held, `BadAmount`, `UnknownName`.
         """
         with self._lock:
-            cells = {meter: line[0] for meter, (_, line) in zip(limits, self._parts(limits), strict=True)}
-            for meter, own in cells.items():
-                if limits[meter] < own.spent + own.held:
-                    raise LimitTooLow(self.name, meter, limits[meter], own.spent, own.held)
-            for meter, own in cells.items():
-                own.limit = limits[meter]
+            parts = self._parts(limits)
+            for meter, (limit, (own, *_)) in zip(limits, parts, strict=True):
+                if limit < own.spent + own.held:
+                    raise LimitTooLow(self.name, meter, limit, own.spent, own.held)
+            for limit, (own, *_) in parts:
+                own.limit = limit
 
     def _parts(self, amounts: Mapping[str, int]) -> "_Parts":
         """Each amount, in order, with the cells that it counts in."""
@@ -165,10 +169,3 @@ class Hold:
     def release(self) -> None:
         """Nothing was spent. Raises `HoldClosed`."""
         self.settle({})
-
-
-def _checked(amounts: Mapping[str, int]) -> Mapping[str, int]:
-    for meter, amount in amounts.items():
-        if type(amount) is not int or amount < 0:
-            raise BadAmount(meter, amount)
-    return amounts

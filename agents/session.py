@@ -77,12 +77,12 @@ class RolloutSession:
         began = time.perf_counter()
         try:
             reply = await self.model.complete(request)
+            cost = {"model_calls": 1, **self.costs.amounts(reply.usage)}
+            hold.settle(cost)
         except BaseException as error:
             unknown = not isinstance(error, ModelError) or error.billed
             self._close(hold, sent, began, cost=hold.worst if unknown else {}, unknown=unknown, error=error)
             raise
-        cost = {"model_calls": 1, **self.costs.amounts(reply.usage)}
-        hold.settle(cost)
         self.conversation.reply(sent, reply, cost, round(time.perf_counter() - began, 6))
         return reply
 

@@ -55,6 +55,15 @@ def test_no_budget_is_ever_passed(outlay: Outlay, world: Path, budget: str) -> N
     assert rollout["spent"].get(meter, 0) <= float(limit)  # type: ignore[attr-defined]
 
 
+def test_a_reply_whose_usage_makes_no_sense_is_paid_at_its_worst_case(outlay: Outlay, world: Path) -> None:
+    model = script(world, {"text": "right", "usage": {"input": -5}})
+    _, (rollout,) = run_of(outlay, "e", "-a", "loop", "-m", model, "-b", "tokens=100000")
+    events = json.loads(outlay("show", "e", str(rollout["id"]), "--json").stdout)
+    (request,), (reply,) = ([e for e in events if e["type"] == kind] for kind in ("request", "reply"))
+    assert (reply["outcome"], reply["cost"]) == ("unknown", request["held"])
+    assert rollout["spent"]["tokens"] == request["held"]["tokens"] > request["max_tokens"]  # type: ignore[index]
+
+
 def test_wall_seconds_end_a_rollout_and_its_commands(outlay: Outlay, world: Path) -> None:
     model = script(world, calling("bash", {"command": "printf right > answer.txt; sleep 60"}))
     code, (rollout,) = run_of(outlay, "e", "-a", "loop", "-m", model, "-b", "wall_s=1")
