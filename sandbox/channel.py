@@ -218,19 +218,18 @@ class Channel(asyncio.Protocol):
         pending = self._pending
         if pending is None or request != pending.id:
             raise BadFrame(f"{kind!r} for request {request}, which is not asked")
-        pending.size += len(frame.body)
-        if pending.size > pending.cap:
+        if pending.size + len(frame.body) > pending.cap:
             raise BadFrame(f"a reply of over {pending.cap} bytes")
-        pending.parts.append(frame.body)
         match kind:
             case "more":
                 self._send_piece(pending)
             case "part":
-                pass  # kept above
+                pending.parts.append(frame.body)
+                pending.size += len(frame.body)
             case "done" | "refused" | "missing":
                 self._pending = None
                 if not pending.answer.done():
-                    pending.answer.set_result(Frame(frame.header, b"".join(pending.parts)))
+                    pending.answer.set_result(Frame(frame.header, b"".join([*pending.parts, frame.body])))
             case _:
                 raise BadFrame(f"a frame of kind {kind!r}")
 

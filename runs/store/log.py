@@ -26,8 +26,7 @@ class AttemptLog:
 
     def write(self, event: Event) -> int:
         seq, body = self._next, event.model_dump_json(exclude_defaults=True, exclude=_OURS)
-        head = f'{{"type":"{event.type}","seq":{seq},"t":{time.time_ns()}'
-        line = (f"{head}{'}' if body == '{}' else ',' + body[1:]}\n").encode()
+        line = f'{{"type":"{event.type}","seq":{seq},"t":{time.time_ns()},{body[1:]}\n'.encode()
         if os.write(self._file, line) != len(line):
             raise OSError("short write: the disk is full")
         self._next = seq + 1

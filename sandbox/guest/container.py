@@ -13,11 +13,11 @@ from typing import Any, Callable, Dict
 
 from outlay.sandbox.guest.command import Place
 from outlay.sandbox.guest.files import FOLDER_FLAGS
+from outlay.sandbox.guest.kernel import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 from outlay.sandbox.guest.loop import Loop
 from outlay.sandbox.guest.server import Server
 from outlay.sandbox.guest.spawner import Spawner
 
-PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 """Where the kernel counts, in cgroups of version 2 and 1."""
 FIRST_VICTIM = b"1000"
@@ -28,7 +28,7 @@ def main(config: Dict[str, Any]) -> None:
     score = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
     oom_kills = oom_counter()
     take_file_rights(uid)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # a spawner's orphans come to us
+    prctl(PR_SET_CHILD_SUBREAPER, 1)  # a spawner's orphans come to us
 
     def enter() -> None:
         os.setsid()
@@ -60,7 +60,7 @@ def take_file_rights(uid: int) -> None:
     os.setgroups([])
     libc.setfsgid(uid)
     libc.setfsuid(uid)
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    prctl(PR_SET_DUMPABLE, 0)
     if (libc.setfsuid(-1), libc.setfsgid(-1)) != (uid, uid):
         raise PermissionError("the file-system user could not be set")
 

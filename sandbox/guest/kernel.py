@@ -6,6 +6,7 @@ import ctypes
 import os
 from typing import Union
 
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
 Argument = Union[int, bytes, None]

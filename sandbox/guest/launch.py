@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 from outlay.sandbox.guest.capabilities import KILL, SETGID, SETUID, capset
 from outlay.sandbox.guest.confine import Confinement, Prepared, prepare
-from outlay.sandbox.guest.kernel import call, prctl
+from outlay.sandbox.guest.kernel import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, call, prctl
 from outlay.sandbox.guest.namespaces import become_first, isolate
 from outlay.sandbox.guest.root import MACHINE_FILES, OWN_FOLDERS, TERMINALS, enter_root
-
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
 
 class Launch(NamedTuple):
@@ -51,8 +49,8 @@ def settle(launch: Launch) -> Prepared:
         readable = (*readable, *MACHINE_FILES)
     if keep := capset(SETUID | SETGID | KILL):
         call(*keep)
-    prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    prctl(_PR_SET_DUMPABLE, 0)  # nobody of our own user may look into us or our descriptors
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_DUMPABLE, 0)  # nobody of our own user may look into us or our descriptors
     return prepare(confinement._replace(readable=readable, writable=writable))
 
 

@@ -7,7 +7,6 @@ when a command left anything running, it reports so, and is swept away with the 
 
 from __future__ import annotations
 
-import ctypes
 import json
 import mmap
 import os
@@ -19,6 +18,7 @@ from contextlib import suppress
 from typing import Any, Callable, List, Tuple
 
 from outlay.sandbox.guest.command import kill_all_others
+from outlay.sandbox.guest.kernel import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl
 from outlay.sandbox.guest.loop import READABLE, Loop
 from outlay.sandbox.guest.program import Program, Streams, Watcher
 
@@ -32,7 +32,6 @@ MOST_OPEN = 1024
 """The guest has far fewer descriptors."""
 LIMITS = 16
 """Resources that Linux can limit per process (`RLIM_NLIMITS`)."""
-_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
 
 
 class Spawner:
@@ -131,9 +130,8 @@ def serve(stream: socket.socket, note: mmap.mmap, enter: Callable[[], None]) -> 
         os.closerange(3, stream.fileno())
         os.closerange(stream.fileno() + 1, MOST_OPEN)
         enter()
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # the user's other processes shall not look into this one
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        prctl(PR_SET_DUMPABLE, 0)  # the user's other processes shall not look into this one
+        prctl(PR_SET_CHILD_SUBREAPER, 1)
         unspoilt = _state()
         while True:
             program, descriptors = _received(stream)
