@@ -100,7 +100,6 @@ class Command:
         self.ended = False
         self._loop, self._place, self._flood = loop, place, order["flood"]
         self._ooms = place.oom_kills()
-        self._leader = 0
         self._status, self._wall_s, self._cpu_s, self._reaped = 0, 0.0, 0.0, False
         program = Program(order["argv"], order["env"])
         folder = open_folder(place.root, parts_of(order["cwd"]))
@@ -116,7 +115,7 @@ class Command:
         self._input = Input(self._loop, feed, order["size"], consumed)
         self._began = time.monotonic()
         try:
-            self._begin(program, folder, (stdin, stdout, stderr))
+            self._leader = self._begun(program, folder, (stdin, stdout, stderr))
         except OSError:
             self._close()
             raise
@@ -128,24 +127,21 @@ class Command:
         for output in self._outputs:
             self._loop.watch(output.descriptor, READABLE, self._reader(output))
 
-    def _begin(self, program: Program, folder: int, streams: Streams) -> None:
+    def _begun(self, program: Program, folder: int, streams: Streams) -> Callable[[], int]:
         """Tried again after a sweep: what an earlier command left may hold the last process that is allowed."""
         try:
-            self._place.start(program, folder, streams, self)
+            return self._place.start(program, folder, streams, self)
         except BlockingIOError:
             sweep(self._place, lambda _pid, _status, _usage: None)
-            self._place.start(program, folder, streams, self)
-
-    def started(self, pid: int) -> None:
-        self._leader = pid
+            return self._place.start(program, folder, streams, self)
 
     def over(self, status: int, cpu_s: float) -> None:
         self._record(status, cpu_s)
         self._finish()
 
-    def unwatched(self, pid: int) -> None:
+    def unwatched(self) -> None:
         """By its own doing. If it is not a child of ours, it was over before anybody could say how."""
-        self._leader = pid
+        pid = self._leader()
         if pid == 0 or not _is_child(pid):
             self.over(signal.SIGKILL, 0.0)
 
@@ -174,7 +170,7 @@ class Command:
             self._finish()
 
     def _note(self, pid: int, status: int, usage: Any) -> None:
-        if pid == self._leader:
+        if pid == self._leader():
             self._record(status, usage.ru_utime + usage.ru_stime)
 
     def _record(self, status: int, cpu_s: float) -> None:

@@ -15,16 +15,12 @@ IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 class Watcher(Protocol):
     """Who wants to know what becomes of a program."""
 
-    def started(self, pid: int) -> None:
-        """It is a child of ours, or about to become one, whose end shows by itself."""
-        ...
-
     def over(self, status: int, cpu_s: float) -> None:
-        """It was another's child."""
+        """It was another's child; the end of one of ours shows by itself."""
         ...
 
-    def unwatched(self, pid: int) -> None:
-        """Nobody will tell how it ends, unless it is a child of ours by now. 0: it is not known which it was."""
+    def unwatched(self) -> None:
+        """Nobody will tell how it ends, unless it is a child of ours by now."""
         ...
 
 
@@ -87,18 +83,21 @@ class Program:
         os.write(stderr, self._argv[0] + f": {reason}\n".encode("utf-8", "replace"))
 
 
-Start = Callable[[Program, int, Streams, Watcher], None]
-"""Starts a program in an open folder. Raises `OSError` when no process can be had."""
+Start = Callable[[Program, int, Streams, Watcher], Callable[[], int]]
+"""Starts a program in an open folder. What it returns tells the process id, 0 while that is not known.
+
+Raises `OSError` when no process can be had.
+"""
 
 
 def forking(fork: Callable[[], int], enter: Callable[[], None]) -> Start:
     """Starts programs as children of ours. `enter` is called in the new process first: session, user, limits."""
 
-    def start(program: Program, folder: int, streams: Streams, watcher: Watcher) -> None:
+    def start(program: Program, folder: int, streams: Streams, _watcher: Watcher) -> Callable[[], int]:
         pid = fork()
         if pid == 0:
             program.run(enter, folder, streams)
-        watcher.started(pid)
+        return lambda: pid
 
     return start
 

@@ -47,7 +47,7 @@ class Spawner:
         self._watcher: Watcher | None = None
         self._clean = True
 
-    def start(self, program: Program, folder: int, streams: Streams, watcher: Watcher) -> None:
+    def start(self, program: Program, folder: int, streams: Streams, watcher: Watcher) -> Callable[[], int]:
         """As `program.Start`."""
         body = json.dumps(program.asked).encode("ascii")
         order, descriptors = LENGTH.pack(len(body)) + body, [folder, *streams]
@@ -58,13 +58,12 @@ class Spawner:
             self._forget()
             self._give(order, descriptors)
         self._watcher, self._clean = watcher, False
+        return self._noted
 
     def kill(self) -> bool:
         """As `Place.kill`."""
         if self._clean:
             return False
-        if self._watcher is not None:
-            self._watcher.started(self._noted())  # it will be a child of ours
         self._forget()
         return kill_all_others()
 
@@ -110,7 +109,7 @@ class Spawner:
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
         if watcher is not None:
-            watcher.unwatched(self._noted())
+            watcher.unwatched()
 
     def _forget(self) -> None:
         if self._stream is not None:
