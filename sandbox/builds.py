@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from outlay.sandbox.departure import removed
 from outlay.sandbox.errors import ImageUnavailable
 from outlay.sandbox.mirrors import PackageSources
 from outlay.sandbox.recipes import STAND_IN, labels_of
@@ -22,7 +23,7 @@ from outlay.sandbox.types import Recipe
 BUILD_S = 1800.0
 """How long a build may take."""
 GONE_S = 30.0
-"""How long the engine may take to finish a removal that it had begun by itself."""
+"""How long its container may take to go; it may have just been told to, because its stdin closed."""
 STAGE = "/outlay-build"
 """What a build needs of this machine lies here, and is removed before the image is made."""
 COMMAND = ["python3"]
@@ -65,9 +66,6 @@ def install(
 
 @contextmanager
 def _builder(client: Any, base: str, labels: Mapping[str, str], stage: bytes) -> Iterator[Any]:
-    from docker.errors import APIError
-    from requests.exceptions import RequestException
-
     container = client.containers.create(
         base, ["cat"], stdin_open=True, auto_remove=True, init=True, labels=dict(labels)
     )
@@ -81,11 +79,7 @@ def _builder(client: Any, base: str, labels: Mapping[str, str], stage: bytes) ->
             stdin._response.close()
             stdin.close()
     finally:
-        try:
-            container.remove(force=True)
-        except APIError:  # it is going already, because its stdin closed
-            with suppress(APIError, RequestException):
-                container.wait(condition="removed", timeout=GONE_S)
+        removed(container, GONE_S)
 
 
 def _run_in(container: Any, argv: list[str], reference: str, report: Report) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from outlay.sandbox import engine
 from outlay.sandbox.channel import Channel, EngineStreams
+from outlay.sandbox.departure import removed
 from outlay.sandbox.egress import ENVIRONMENT as PROXY_ENVIRONMENT
 from outlay.sandbox.egress import PORT, Egress
 from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
@@ -58,7 +59,7 @@ class Opened:
     async def _close(self) -> None:
         for end in self.ends:
             await end()
-        await in_thread(removers(), lambda: engine.removed(self.container))
+        await in_thread(removers(), lambda: removed(self.container))
 
 
 @asynccontextmanager
@@ -121,7 +122,7 @@ async def _open_container(spec: SandboxSpec, argv: list[str], capabilities: tupl
     try:
         return await serve(spec, uid, container, stream)
     except BaseException:
-        await in_thread(removers(), lambda: engine.removed(container))
+        await in_thread(removers(), lambda: removed(container))
         raise
 
 

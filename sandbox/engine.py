@@ -2,11 +2,11 @@
 
 import os
 import socket
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from outlay.sandbox.departure import removed
 from outlay.sandbox.dialects import Dialect, spoken
 from outlay.sandbox.errors import SandboxLost, SandboxUnavailable
 from outlay.sandbox.flags import WORKSPACE, hardened
@@ -18,8 +18,6 @@ CALL_S = 60
 """How long one call of the engine may take."""
 PROBE_S = 20
 """How long an engine may take to say that it is there: a busy one is not an absent one."""
-GONE_S = 10
-"""How long the engine may take to finish a removal that it had begun by itself."""
 
 
 def client() -> Any:
@@ -124,20 +122,6 @@ def _plain(wrapped: Any) -> socket.socket:
         wrapped.close()
     stream.setblocking(False)
     return stream
-
-
-def removed(container: Any) -> None:
-    """Returns when the container is gone, or when the engine does not answer; it may be at it already by itself."""
-    from docker.errors import APIError, NotFound
-    from requests.exceptions import RequestException
-
-    try:
-        container.remove(force=True)
-    except NotFound:
-        return
-    except (APIError, RequestException):
-        with suppress(APIError, RequestException):
-            container.wait(condition="removed", timeout=GONE_S)
 
 
 def probe() -> SandboxUnavailable | None:

@@ -16,7 +16,7 @@ from outlay.sandbox.engine_exec import Ended, Order, run
 from outlay.sandbox.errors import PathRefused, SandboxLost, SandboxUnavailable
 from outlay.sandbox.exec_tree import Entry
 from outlay.sandbox.guest.files import LISTING_BYTES, Refused, file_parts, parts_of, shown
-from outlay.sandbox.guest_sandbox import ARCHIVE_BYTES, ENVIRONMENT, FILE_BYTES, FILE_S, checked
+from outlay.sandbox.guest_sandbox import ARCHIVE_BYTES, ENVIRONMENT, FILE_BYTES, FILE_S, checked, files_in
 from outlay.sandbox.main_shell import MainShell
 from outlay.sandbox.types import Completed, Connection, Isolation, Limits, Manifest, Snapshot
 from outlay.sandbox.whole import whole
@@ -98,7 +98,7 @@ class ExecSandbox:
         await self._script(shell_scripts.WRITE, secrets.token_hex(8), "make", *parts, stdin=data, path=path)
 
     async def list(self) -> Sequence[str]:
-        return sorted(path for path, entry in (await self.manifest()).items() if entry.kind == "file")
+        return files_in(await self.manifest())
 
     async def manifest(self) -> Manifest:
         return exec_tree.manifest(await self._entries())

@@ -86,7 +86,7 @@ class GuestSandbox:
         await self._ask("write", {"path": checked(path, file_parts)}, data, path=path)
 
     async def list(self) -> Sequence[str]:
-        return sorted(path for path, entry in (await self.manifest()).items() if entry.kind == "file")
+        return files_in(await self.manifest())
 
     async def manifest(self) -> Manifest:
         frame = await self._ask("manifest", {}, cap=2 * LISTING_BYTES)
@@ -191,3 +191,8 @@ def manifest_of(body: bytes) -> Manifest:
         entry = FileStat(KINDS[kind], int(size), int(mode), int(changed_ns))
         found[b"/".join(parts).decode("utf-8", "surrogateescape")] = entry
     return found
+
+
+def files_in(manifest: Manifest) -> list[str]:
+    """Paths of its regular files, sorted."""
+    return sorted(path for path, entry in manifest.items() if entry.kind == "file")

@@ -18,7 +18,7 @@ from outlay.sandbox.errors import PathRefused, SandboxLost, SandboxUnavailable
 from outlay.sandbox.file_rights import as_user
 from outlay.sandbox.guest import files, tree
 from outlay.sandbox.guest.tar import check
-from outlay.sandbox.guest_sandbox import FILE_BYTES, TREE_CAPS, GuestSandbox, manifest_of
+from outlay.sandbox.guest_sandbox import FILE_BYTES, TREE_CAPS, GuestSandbox, files_in, manifest_of
 from outlay.sandbox.levels import Reached
 from outlay.sandbox.local_guest import LocalGuest, started
 from outlay.sandbox.policy import confinement, environment, own_root, unbounded
@@ -94,7 +94,7 @@ class ProcessSandbox:
         self._touch(lambda root: files.write_file(root, path, [data]))
 
     async def list(self) -> Sequence[str]:
-        return sorted(path for path, entry in (await self.manifest()).items() if entry.kind == "file")
+        return files_in(await self.manifest())
 
     async def manifest(self) -> Manifest:
         return manifest_of(await asyncio.to_thread(self._touch, lambda root: b"".join(files.manifest(root))))

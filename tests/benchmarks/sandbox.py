@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 from outlay.sandbox import engine
+from outlay.sandbox.departure import removed
 from outlay.sandbox.docker import docker_sandbox, open_container
 from outlay.sandbox.flags import GUEST_CAPABILITIES, hardened
 from outlay.sandbox.pool import warm_pool
@@ -147,7 +148,7 @@ async def _engine_start_s(client: Any) -> float:
         await asyncio.gather(*(in_thread(creators(), start) for _ in range(MANY)))
         return time.perf_counter() - began
     finally:
-        await asyncio.gather(*(in_thread(removers(), partial(engine.removed, one)) for one in made))
+        await asyncio.gather(*(in_thread(removers(), partial(removed, one)) for one in made))
 
 
 def _put_archive_ms(client: Any, body: bytes) -> float:
@@ -162,7 +163,7 @@ def _put_archive_ms(client: Any, body: bytes) -> float:
         container.start()
         return _median_blocking_ms(lambda: container.put_archive("/var/tmp", packed.getvalue()), 20)
     finally:
-        engine.removed(container)
+        removed(container)
 
 
 def _idle_mib(client: Any, container: str) -> float:

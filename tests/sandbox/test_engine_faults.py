@@ -12,7 +12,7 @@ import docker
 import pytest
 from docker.errors import NotFound
 
-from outlay.sandbox import channel, engine
+from outlay.sandbox import channel, departure, engine
 from outlay.sandbox.docker import docker_sandbox
 from outlay.sandbox.errors import ImageUnavailable, SandboxLost, SandboxUnavailable
 from outlay.sandbox.janitor import START_S, sweep
@@ -38,7 +38,7 @@ def proxy(real: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineProxy]: 
     with engine_proxy() as opened:
         monkeypatch.setenv("DOCKER_HOST", opened.address)
         monkeypatch.setattr(engine, "CALL_S", 6)
-        monkeypatch.setattr(engine, "GONE_S", 6)
+        monkeypatch.setattr(departure, "GONE_S", 6)
         monkeypatch.setattr(channel, "GRACE_S", 1.0)
         yield opened
         engine.client().close()
