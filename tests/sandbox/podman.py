@@ -57,7 +57,7 @@ def podman(folder: Path) -> Iterator[Podman]:
     socket = folder / "podman.sock"
     with (folder / "log").open("wb") as log:
         serving = [*argv, "system", "service", "--time=0", f"unix://{socket}"]
-        service = subprocess.Popen(serving, stdout=log, stderr=log)
+        service = subprocess.Popen(serving, stdout=log, stderr=log, cwd=folder)  # a file `oom` may come to be there
     try:
         until = time.monotonic() + START_S
         while not socket.exists():
