@@ -6,6 +6,7 @@ from outlay.sandbox.cgroup import CONTROLLERS, writable_tree
 from outlay.sandbox.choose import docker_lack
 from outlay.sandbox.levels import Reached, probe
 from outlay.sandbox.policy import unbounded
+from outlay.sandbox.runc import open_escapes
 from outlay.sandbox.types import Finding, Isolation
 
 LANDLOCK_ABI = 6
@@ -21,20 +22,29 @@ def findings() -> list[Finding]:
 def _engine() -> list[Finding]:
     if lack := docker_lack():
         return [Finding("Docker sandbox", False, lack.reason + ".", lack.mend)]
-    return [Finding("Docker sandbox", True, "engine and image answer"), _runtimes()]
+    return [Finding("Docker sandbox", True, "engine and image answer"), *_runtimes()]
 
 
-def _runtimes() -> Finding:
+def _runtimes() -> list[Finding]:
     """The engine answers."""
     import docker
 
     client = docker.from_env(timeout=5)
     try:
-        told = client.info()
+        told, parts = client.info(), client.version().get("Components") or []
     finally:
         client.close()
     names = sorted(told.get("Runtimes", {}))
-    return Finding("Docker runtimes", True, f"{', '.join(names)}; default {told.get('DefaultRuntime', 'unknown')}")
+    found = [Finding("Docker runtimes", True, f"{', '.join(names)}; default {told.get('DefaultRuntime', 'unknown')}")]
+    return found + [_runc(part["Version"]) for part in parts if part["Name"] == "runc"]
+
+
+def _runc(version: str) -> Finding:
+    """A warning: rollouts go on."""
+    holes = ", ".join(open_escapes(version))
+    detail = f"{version}, without the mend of {holes};" if holes else version
+    mend = "upgrade to 1.2.8 or 1.3.3, unless your distribution patched it" if holes else ""
+    return Finding("runc", not holes, detail, mend)
 
 
 def _level(reached: Reached) -> Finding:
