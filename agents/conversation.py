@@ -38,7 +38,9 @@ class Conversation:
         self._last = (seq, tuple(request.messages))
         return seq
 
-    def reply(self, request: int, reply: Reply, cost: Mapping[str, int], wall_s: float) -> None:
+    def reply(
+        self, request: int, reply: Reply, cost: Mapping[str, int], held: Mapping[str, int], wall_s: float
+    ) -> None:
         self.recorder.write(
             ModelReply(
                 request=request,
@@ -46,6 +48,9 @@ class Conversation:
                 stop=reply.stop,
                 usage={name: amount for name, amount in vars(reply.usage).items() if amount},
                 cost=cost,
+                overshoot={
+                    meter: cost[meter] - held.get(meter, 0) for meter in cost if cost[meter] > held.get(meter, 0)
+                },
                 wall_s=wall_s,
                 raw=reply.raw or None,
             )

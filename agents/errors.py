@@ -56,6 +56,17 @@ class LimitTooLow(OutlayError):
         return f"{self.meter}: {self.account} has spent {self.spent} and holds {self.held}, over the limit {self.limit}"
 
 
+class LeaseLost(OutlayError):
+    """An allowance that has expired or was closed: nothing may be spent of it any more."""
+
+    def __init__(self, owner: str, fence: int) -> None:
+        super().__init__(owner, fence)
+        self.owner, self.fence = owner, fence
+
+    def __str__(self) -> str:
+        return f"lease {self.fence} of {self.owner} is over"
+
+
 class ModelError(OutlayError):
     """A provider failed or refused. `billed` says whether it may have charged for the call."""
 

@@ -2,8 +2,9 @@
 
 A message is written once, when it first occurs, and named by content hash afterwards. A request names the earlier
 request it continues (`base`), how many of that one's messages it keeps, and the hashes it adds: the log of a long
-conversation grows linearly, and an edited context shows as a smaller `keep`. Amounts (`cost`, `spent`, `limits`) are
-integers in the smallest unit of their meter. Bodies above `INLINE_BYTES` are blobs, named by SHA-256.
+conversation grows linearly, and an edited context shows as a smaller `keep`. Amounts (`held`, `cost`, `limits`) are
+integers in the smallest unit of their meter, and they are the ledger: `books.fold` makes the accounts of them. Bodies
+above `INLINE_BYTES` are blobs, named by SHA-256.
 """
 
 import hashlib
@@ -44,7 +45,12 @@ class Started(_Event):
     isolation: str
     sandbox: Mapping[str, Any] = {}
     """What was reached: image, limits, user, network, runtime and the like."""
+    account: str = ""
+    """Name of the rollout's account."""
     limits: Amounts
+    """Of the agent's account in it."""
+    meters: tuple[str, ...] = ()
+    """The tools' own."""
     tools: str = ""
     """Blob of the tool schemas as offered."""
 
@@ -88,6 +94,8 @@ class ModelReply(_Event):
     stop: str | None = None
     usage: Mapping[str, int] = {}
     cost: Amounts
+    overshoot: Amounts = {}
+    """By how much `cost` is above what was held: the provider broke its own contract."""
     wall_s: float
     error: str | None = None
     raw: Any = None
@@ -144,7 +152,60 @@ class Evaluated(_Event):
     submission: Mapping[str, str]
     """Path to blob."""
     verdict: Mapping[str, Any]
+    hold: int | None = None
+    """`seq` of the reservation that `cost` closes; None when a tool call pays."""
     cost: Amounts
+    judge: Amounts = {}
+    """What the judge spent, from its own account."""
+
+
+class Opened(_Event):
+    """An account below that of `span`; its own span is `span/name`."""
+
+    type: Literal["account"] = "account"
+    name: str
+    limits: Amounts = {}
+
+
+class Limited(_Event):
+    """New limits of the account of `span`, for these meters."""
+
+    type: Literal["limits"] = "limits"
+    limits: Amounts
+
+
+class Reserved(_Event):
+    """Something about to be done that is neither a model nor a tool call."""
+
+    type: Literal["reserve"] = "reserve"
+    what: str
+    held: Amounts
+
+
+class Settled(_Event):
+    """What was booked for a call that failed without a result of its own, or for a `reserve`."""
+
+    type: Literal["settle"] = "settle"
+    hold: int
+    """`seq` of the event with what was held."""
+    cost: Amounts
+
+
+class Charged(_Event):
+    """Booked without a reservation, such as time that went by."""
+
+    type: Literal["charge"] = "charge"
+    cost: Amounts
+
+
+class Notified(_Event):
+    """A soft threshold that was crossed, as it was put to the agent."""
+
+    type: Literal["notice"] = "notice"
+    meter: str
+    share: float
+    """Of the limit, from 0 to 1."""
+    text: str
 
 
 class BudgetRefused(_Event):
@@ -174,6 +235,8 @@ class Judged(_Event):
     sha256: str
     chosen: Literal["submitted", "best evaluated", "as left"]
     verdict: Mapping[str, Any]
+    cost: Amounts = {}
+    """What the judge spent, from its own account."""
 
 
 class Ended(_Event):
@@ -182,6 +245,9 @@ class Ended(_Event):
     type: Literal["ended"] = "ended"
     status: str
     spent: Amounts
+    """By the agent."""
+    judge: Amounts = {}
+    """Spent by the judge."""
 
 
 Event = Annotated[
@@ -194,6 +260,12 @@ Event = Annotated[
     | Connected
     | FileChanged
     | Evaluated
+    | Opened
+    | Limited
+    | Reserved
+    | Settled
+    | Charged
+    | Notified
     | BudgetRefused
     | Failed
     | Judged

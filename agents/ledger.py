@@ -2,15 +2,15 @@
 
 At every instant `spent + held <= limit` in every account for every meter with a limit, unless a provider broke its own
 contract: an actual above its worst case is booked in full, because money spent is never hidden. Amounts are integers
-in the smallest unit of their meter (`meters.SCALE`), so that sums are exact.
+in the smallest unit of their meter (`meters.scale`), so that sums are exact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from threading import RLock
 
 from outlay.agents.errors import BadAmount, BudgetExceeded, HoldClosed, LimitTooLow
-from outlay.agents.meters import SCALE, known
+from outlay.agents.meters import known, scale
 
 
 class _Cell:
@@ -30,11 +30,20 @@ class Account:
     A child with limits of its own has a part of its parent's budget, one without shares all of it; neither reserves
     anything by being opened. One lock guards a tree, so threads and tasks may use any of its accounts at once.
 
-    Raises `UnknownName` and `BadAmount` for limits that are no budget.
+    `meters` are those of the tree beside the common ones: the units of its tools. Raises `UnknownName` and `BadAmount`
+    for limits that are no budget.
     """
 
-    def __init__(self, name: str, limits: Mapping[str, int] | None = None, parent: "Account | None" = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        limits: Mapping[str, int] | None = None,
+        parent: "Account | None" = None,
+        *,
+        meters: Collection[str] = (),
+    ) -> None:
         self.name, self.parent = name, parent
+        self._own_meters: Collection[str] = parent._own_meters if parent else meters
         self._lock: RLock = parent._lock if parent else RLock()
         self._cells: dict[str, _Cell] = {}
         self._lines: dict[str, Sequence[_Cell]] = {}
@@ -71,7 +80,7 @@ class Account:
     def left(self, meter: str) -> float:
         """The same in the meter's own unit; `inf` when nothing limits it."""
         units = self.left_units(meter)
-        return inf if units is None else units / SCALE[meter]
+        return inf if units is None else units / scale(meter)
 
     def reserve(self, worst: Mapping[str, int]) -> "Hold":
         """Sets `worst` aside in this account and all its ancestors. Raises and changes nothing: `BudgetExceeded`,
@@ -83,9 +92,20 @@ class Account:
                 for cell in line:
                     if cell.spent + cell.held + amount > cell.limit:
                         raise self._refusal(worst)
-            for amount, line in parts:
-                for cell in line:
-                    cell.held += amount
+            return self._hold(worst, parts)
+
+    def resume(self, worst: Mapping[str, int]) -> "Hold":
+        """What was reserved in an earlier life: held whatever the limits say, since it may have been spent. Raises
+        `BadAmount`, `UnknownName`.
+        """
+        parts = self._parts(worst)
+        with self._lock:
+            return self._hold(worst, parts)
+
+    def _hold(self, worst: Mapping[str, int], parts: "_Parts") -> "Hold":
+        for amount, line in parts:
+            for cell in line:
+                cell.held += amount
         return Hold(self, dict(worst), parts)
 
     def charge(self, actual: Mapping[str, int]) -> None:
@@ -121,7 +141,7 @@ class Account:
         line = self._lines.get(meter)
         if line is None:
             with self._lock:
-                own = self._cells.setdefault(known(meter), _Cell(inf))
+                own = self._cells.setdefault(known(meter, self._own_meters), _Cell(inf))
                 line = self._lines[meter] = (own, *(self.parent._line(meter) if self.parent else ()))
         return line
 
@@ -130,10 +150,10 @@ class Account:
         account: Account | None = self
         while account:
             for meter, asked in worst.items():
-                cell, scale = account._line(meter)[0], SCALE[meter]
+                cell, unit = account._line(meter)[0], scale(meter)
                 if cell.spent + cell.held + asked > cell.limit:
-                    limit, spent, held = cell.limit / scale, cell.spent / scale, cell.held / scale
-                    return BudgetExceeded(account.name, meter, limit=limit, spent=spent, held=held, asked=asked / scale)
+                    limit, spent, held = cell.limit / unit, cell.spent / unit, cell.held / unit
+                    return BudgetExceeded(account.name, meter, limit=limit, spent=spent, held=held, asked=asked / unit)
             account = account.parent
         raise AssertionError(f"{worst} fits")
 

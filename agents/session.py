@@ -20,12 +20,15 @@ from outlay.agents.events import (
     FileChanged,
     ModelReply,
     Recorder,
+    Reserved,
+    Settled,
     ToolCalled,
     ToolReturned,
 )
 from outlay.agents.ledger import Account, Hold
+from outlay.agents.notices import Thresholds
 from outlay.agents.types import Message, Model, Reply, Request, ToolCall
-from outlay.agents.verdicts import better, observation, verdict_record
+from outlay.agents.verdicts import better, judging_cost, observation, verdict_record
 from outlay.sandbox.errors import PathRefused, SandboxError
 from outlay.sandbox.types import Sandbox
 from outlay.tasks.collect import collect
@@ -51,6 +54,8 @@ class RolloutSession:
     recorder: Recorder
     judge: Callable[[Submission], Awaitable[Verdict]]
     """The task's verifier on the search split."""
+    judge_account: Account
+    thresholds: Thresholds
     model: Model | None = None
     costs: CallCosts | None = None
     seed: int | None = None
@@ -83,7 +88,7 @@ class RolloutSession:
             unknown = not isinstance(error, ModelError) or error.billed
             self._close(hold, sent, began, cost=hold.worst if unknown else {}, unknown=unknown, error=error)
             raise
-        self.conversation.reply(sent, reply, cost, round(time.perf_counter() - began, 6))
+        self.conversation.reply(sent, reply, cost, hold.worst, round(time.perf_counter() - began, 6))
         return reply
 
     def _hold_call(self, counted: int, max_tokens: int, costs: CallCosts) -> tuple[Hold, int]:
@@ -143,11 +148,19 @@ class RolloutSession:
                 result = await self._run(tool, args)
             if result.submits:
                 self.submitted = await self.collect()
+        except BaseException:
+            self._settle_failed(hold, called)
+            raise
         finally:
-            hold.settle(worst)
             self._record_connections()
+        hold.settle(worst)
         self._record_result(called, call.id, result, worst, round(time.perf_counter() - began, 6))
         return result
+
+    def _settle_failed(self, hold: Hold, begun: int) -> None:
+        """What it was held for may have been done."""
+        hold.settle(hold.worst)
+        self.recorder.write(Settled(hold=begun, cost=hold.worst))
 
     async def _run(self, tool: AnyTool, args: object) -> ToolResult:
         """Infrastructure errors pass; whatever else a tool raises is the model's to mend."""
@@ -182,22 +195,41 @@ class RolloutSession:
 
     async def evaluate(self) -> Verdict:
         hold = self._reserve({"evaluations": 1})
+        begun = self.recorder.write(Reserved(what="evaluation", held=hold.worst))
         try:
-            return await self._evaluate({"evaluations": 1})
-        finally:
-            hold.settle({"evaluations": 1})
+            submission, verdict = await self._judged()
+        except BaseException:
+            self._settle_failed(hold, begun)
+            raise
+        hold.settle(hold.worst)
+        self._record_evaluation(submission, verdict, begun, hold.worst)
+        return verdict
 
     async def _evaluate_as_tool(self) -> ToolResult:
-        return observation(self.task, await self._evaluate({}))
+        submission, verdict = await self._judged()
+        self._record_evaluation(submission, verdict, None, {})
+        return observation(self.task, verdict)
 
-    async def _evaluate(self, cost: Mapping[str, int]) -> Verdict:
+    async def _judged(self) -> tuple[Submission, Verdict]:
         submission = await self.collect()
-        verdict = await self.judge(submission)
+        return submission, await self.judge(submission)
+
+    def _record_evaluation(
+        self, submission: Submission, verdict: Verdict, hold: int | None, cost: Mapping[str, int]
+    ) -> None:
         if verdict.score is not None and (self.best is None or better(self.task, verdict.score, self.best[0])):
             self.best = (verdict.score, submission)
+        judge = judging_cost(verdict)
+        self.judge_account.charge(judge)
         blobs = {path: self.recorder.blob(body) for path, body in submission.files.items()}
-        self.recorder.write(Evaluated(submission=blobs, verdict=verdict_record(verdict), cost=cost))
-        return verdict
+        record = verdict_record(verdict)
+        self.recorder.write(Evaluated(submission=blobs, verdict=record, hold=hold, cost=cost, judge=judge))
+
+    def notices(self) -> list[str]:
+        told = self.thresholds.crossed()
+        for notice in told:
+            self.recorder.write(notice)
+        return [notice.text for notice in told]
 
     async def collect(self) -> Submission:
         """The declared artifacts as they are now."""

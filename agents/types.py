@@ -129,6 +129,10 @@ class Session(Protocol):
         """The task's verifier on the present artifacts, search split; costs one of `evaluations`."""
         ...
 
+    def notices(self) -> list[str]:
+        """Soft thresholds crossed since last asked, one sentence each. What to make of them is the policy's."""
+        ...
+
 
 @dataclass(frozen=True)
 class Agent:

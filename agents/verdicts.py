@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from outlay.agents.meters import SCALE
 from outlay.tasks.types import Direction, Task, Verdict
 from outlay.tools.types import ToolResult
 
@@ -24,3 +25,8 @@ def observation(task: Task, verdict: Verdict) -> ToolResult:
 def verdict_record(verdict: Verdict) -> Mapping[str, Any]:
     """JSON-able, all fields."""
     return asdict(verdict)
+
+
+def judging_cost(verdict: Verdict) -> dict[str, int]:
+    """What a verification drew from the judge's account."""
+    return {"wall_s": round(verdict.seconds * SCALE["wall_s"])}

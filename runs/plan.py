@@ -7,6 +7,8 @@ from outlay.agents.registry import load_agent
 from outlay.runs.errors import SpecError
 from outlay.runs.types import Rollout, Spec
 from outlay.tasks.registry import load_task
+from outlay.tasks.types import Task
+from outlay.tools.registry import load_tool
 
 
 def plan(spec: Spec) -> list[Rollout]:
@@ -15,8 +17,6 @@ def plan(spec: Spec) -> list[Rollout]:
     Raises `UnknownName` for a task, agent, model or meter that is not there, `SpecError` for a combination that
     cannot be run.
     """
-    for meter in spec.budget:
-        known(meter)
     for model in spec.models:
         check_name(model)
         _check_measurable(model, spec)
@@ -24,14 +24,17 @@ def plan(spec: Spec) -> list[Rollout]:
     thirsty = [name for name, agent in agents.items() if agent.uses_model]
     if thirsty and not spec.models:
         raise SpecError(f"agent {thirsty[0]!r} uses a model, and no model is named. Mend: models = [...] or -m MODEL")
-    versions = {task: load_task(task, spec.seed).version for task in spec.tasks}
+    tasks = {name: load_task(name, spec.seed) for name in spec.tasks}
+    for task in tasks.values():
+        _check_meters(spec, task)
     return [
         Rollout(
             task=task,
-            task_version=versions[task],
+            task_version=tasks[task].version,
             agent=agent,
             model=model,
             budget=spec.budget,
+            notices=tuple(spec.notices),
             seed=spec.seed + repeat,
             repeat=repeat,
             sandbox=spec.sandbox,
@@ -42,6 +45,12 @@ def plan(spec: Spec) -> list[Rollout]:
         for agent in spec.agents
         for model in (spec.models if agents[agent].uses_model else [None])
     ]
+
+
+def _check_meters(spec: Spec, task: Task) -> None:
+    of_tools = [meter for tool in map(load_tool, task.tools) for meter in tool.meters]
+    for meter in spec.budget:
+        known(meter, of_tools)
 
 
 def _check_measurable(model: str, spec: Spec) -> None:

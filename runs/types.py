@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -45,6 +45,8 @@ class Spec(BaseModel):
     """`provider:name`. May be empty when no agent uses a model."""
     budget: dict[str, float] = {}
     """Limits of one rollout, by meter. Without a meter here, nothing limits it."""
+    notices: list[Annotated[float, Field(ge=0, le=1)]] = []
+    """Shares of a limit, from 0 to 1, at which agents that listen are told."""
     repeats: PositiveInt = 1
     seed: int = 0
     """Repeat r uses seed + r for the task's instance, the policy and the sampling."""
@@ -63,6 +65,7 @@ class Rollout(BaseModel):
     agent: str
     model: str | None
     budget: Mapping[str, float]
+    notices: Sequence[float] = ()
     seed: int
     repeat: int
     sandbox: SandboxKind
@@ -88,10 +91,11 @@ class Outcome(BaseModel):
     direction: str = "higher"
     unit: str = ""
     spent: dict[str, float] = {}
-    """By meter, in the meter's own unit. A meter that could not be measured is absent."""
+    """By the agent, by meter, in the meter's own unit. A meter that could not be measured is absent."""
+    judge: dict[str, float] = {}
+    """By the judge, from an account of its own."""
     error: str | None = None
     isolation: str | None = None
-    verify_s: float = 0.0
 
     @property
     def id(self) -> str:

@@ -1,6 +1,6 @@
 """The shell tool."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +26,7 @@ class Bash:
         "variables, `cd` and background processes do not."
     )
     arguments: type[BaseModel] = BashArguments
+    meters: Sequence[str] = ()
 
     def units(self, args: BashArguments) -> Mapping[str, int]:  # noqa: ARG002
         return {}

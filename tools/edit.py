@@ -1,6 +1,6 @@
 """The file tool: view, create, replace and insert, with errors that say how to mend the call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -48,6 +48,7 @@ class Edit:
         "that occurs once), insert (after a line)."
     )
     arguments: type[BaseModel] = EditArguments
+    meters: Sequence[str] = ()
 
     def units(self, args: EditArguments) -> Mapping[str, int]:  # noqa: ARG002
         return {}

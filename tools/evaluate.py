@@ -1,6 +1,6 @@
 """The feedback tool: scores the present artifacts without ending the rollout."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +19,7 @@ class EvaluateTool:
     name: str = "evaluate"
     description: str = "Score your work as it is now, without ending the attempt. The number of evaluations is limited."
     arguments: type[BaseModel] = EvaluateArguments
+    meters: Sequence[str] = ()
 
     def units(self, args: EvaluateArguments) -> Mapping[str, int]:  # noqa: ARG002
         return {"evaluations": 1}

@@ -1,6 +1,6 @@
 """The Python tool: cells that see what earlier cells defined. `interpreter.py` is the part inside the sandbox."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Python:
         "between calls as copies. Not kept: open files, threads, generators, and all changes of a call that was killed."
     )
     arguments: type[BaseModel] = PythonArguments
+    meters: Sequence[str] = ()
 
     def units(self, args: PythonArguments) -> Mapping[str, int]:  # noqa: ARG002
         return {}

@@ -1,6 +1,6 @@
 """The last tool of a rollout: what is in the workspace counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,7 @@ class Submit:
     name: str = "submit"
     description: str = "Hand in your work as it is now and end the attempt."
     arguments: type[BaseModel] = SubmitArguments
+    meters: Sequence[str] = ()
 
     def units(self, args: SubmitArguments) -> Mapping[str, int]:  # noqa: ARG002
         return {}

@@ -1,6 +1,6 @@
 """The words of the tools room: typed arguments in, text and data out. Knows sandboxes, not who calls."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -49,8 +49,15 @@ class Tool(Protocol, Generic[ArgsT]):
     @property
     def arguments(self) -> type[BaseModel]: ...
 
+    @property
+    def meters(self) -> Sequence[str]:
+        """Meters of its own, counted in ones, that `units` draws from and budgets can limit; () for most."""
+        ...
+
     def units(self, args: ArgsT) -> Mapping[str, int]:
-        """What this call draws from the budget beside its one `tool_calls`, by meter, known before it runs."""
+        """What this call draws from the budget beside its one `tool_calls`, by meter, known before it runs. A batch of
+        three queries may draw three of a meter `queries`.
+        """
         ...
 
     async def __call__(self, args: ArgsT, context: ToolContext) -> ToolResult: ...

@@ -25,6 +25,7 @@ async def loop(session: Session) -> None:
             messages.append(Message("tool", result.text, call_id=call.id))
             if result.submits:
                 return
+        messages += [Message("user", notice) for notice in session.notices()]
 
 
 AGENT = Agent("loop", loop, summary="the plain tool-calling loop")

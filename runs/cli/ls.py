@@ -11,9 +11,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from outlay.runs.stats.scoreboard import Row
+    from outlay.runs.store.layout import Layout
     from outlay.runs.types import Outcome
 
-COLUMNS = ("task", "agent", "n", "score", "95% interval", "norm", "tokens", "PTE", "usd", "seconds", "status")
+COLUMNS = (
+    "task",
+    "agent",
+    "n",
+    "score",
+    "95% interval",
+    "norm",
+    "tokens",
+    "PTE",
+    "usd",
+    "seconds",
+    "judge s",
+    "status",
+)
 
 
 def ls(
@@ -25,7 +39,8 @@ def ls(
     """List experiments, or show the scoreboard of one.
 
     Score is the mean over valid submissions in the task's own unit; norm is 0 at the task's baseline and 1 at its
-    reference; tokens, PTE, usd and seconds (the agent's own, verification excluded) are means per rollout.
+    reference; tokens, PTE, usd and seconds (the agent's own) are means per rollout, and so is judge s, the time that
+    evaluations and the final verification took, which is never drawn from the agent's budget.
     """
     from dataclasses import asdict
 
@@ -46,6 +61,19 @@ def ls(
         print_json([asdict(row) for row in scoreboard(outcomes)])
     else:
         print_scoreboard(outcomes)
+        _print_unscored(Layout(root, experiment))
+
+
+def _print_unscored(layout: "Layout") -> None:
+    from outlay.agents.meters import from_units
+    from outlay.runs.cli.output import number
+    from outlay.runs.store.experiment import unscored
+
+    rest = unscored(layout)
+    if rest.attempts:
+        what = "1 attempt that does not stand" if rest.attempts == 1 else f"{rest.attempts} attempts that do not stand"
+        spent = ", ".join(f"{meter}={number(float(amount))}" for meter, amount in from_units(rest.spent).items())
+        typer.echo(f"{what} spent {spent or 'nothing'}")
 
 
 def print_scoreboard(outcomes: "Iterable[Outcome]") -> None:
@@ -53,7 +81,7 @@ def print_scoreboard(outcomes: "Iterable[Outcome]") -> None:
     from outlay.runs.cli.output import print_table
     from outlay.runs.stats.scoreboard import scoreboard
 
-    print_table(COLUMNS, [_cells(row) for row in scoreboard(outcomes)], right=COLUMNS[2:10])
+    print_table(COLUMNS, [_cells(row) for row in scoreboard(outcomes)], right=COLUMNS[2:11])
 
 
 def _cells(row: "Row") -> list[str]:
@@ -71,6 +99,7 @@ def _cells(row: "Row") -> list[str]:
         meter(row.spent, "pte"),
         meter(row.spent, "usd"),
         number(row.spent.get("wall_s"), 3),
+        number(row.judge.get("wall_s"), 3),
         ", ".join(f"{count} {status}" for status, count in row.statuses.items()),
     ]
 

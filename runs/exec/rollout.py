@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -12,15 +12,17 @@ from platform import python_version
 from random import Random
 from typing import Literal
 
+from outlay.agents.books import Books, open_books
 from outlay.agents.costs.catalogue import CallCosts, costs_of
 from outlay.agents.errors import BudgetExceeded, ModelError
-from outlay.agents.events import BudgetRefused, Ended, Failed, Judged, Recorder, Started
+from outlay.agents.events import BudgetRefused, Charged, Ended, Failed, Judged, Recorder, Started
 from outlay.agents.ledger import Account
 from outlay.agents.meters import from_units, to_units
+from outlay.agents.notices import Thresholds
 from outlay.agents.registry import load_agent
 from outlay.agents.session import RolloutSession
 from outlay.agents.types import Agent, Model
-from outlay.agents.verdicts import verdict_record
+from outlay.agents.verdicts import judging_cost, verdict_record
 from outlay.runs.store.experiment import ExperimentStore
 from outlay.runs.store.log import AttemptLog
 from outlay.runs.types import Outcome, Rollout, Status, outcome_fields
@@ -63,40 +65,55 @@ class Ending:
 async def run_rollout(rollout: Rollout, place: Workplace) -> Outcome:
     """Runs the next attempt and commits how it ended. Only cancellation is raised, after it was recorded."""
     task, agent = load_task(rollout.task, rollout.seed), load_agent(rollout.agent)
+    tools = {tool.name: tool for tool in map(load_tool, task.tools)}
     attempt, log = place.store.open_attempt(rollout)
-    account = Account(rollout.id, to_units({m: a for m, a in rollout.budget.items() if m != "wall_s"}))
+    books = _open_books(rollout, tools)
     ending = Ending(Status.CANCELLED, "interrupted")
     try:
-        ending = await _attempt(rollout, attempt, task, agent, account, log, place)
+        ending = await _attempt(rollout, attempt, task, tools, agent, books, log, place)
     finally:
-        outcome = _commit(rollout, attempt, task, account, ending, log, place)
+        outcome = _commit(rollout, attempt, task, books, ending, log, place)
     return outcome
 
 
+def _open_books(rollout: Rollout, tools: Mapping[str, AnyTool]) -> Books:
+    """Time is kept by a clock, not by the account: nothing can be reserved of it."""
+    meters = [meter for tool in tools.values() for meter in tool.meters]
+    limits = to_units({meter: amount for meter, amount in rollout.budget.items() if meter != "wall_s"}, meters)
+    return open_books(rollout.id, limits, meters=meters)
+
+
 async def _attempt(
-    rollout: Rollout, attempt: int, task: Task, agent: Agent, account: Account, log: AttemptLog, place: Workplace
+    rollout: Rollout,
+    attempt: int,
+    task: Task,
+    tools: Mapping[str, AnyTool],
+    agent: Agent,
+    books: Books,
+    log: AttemptLog,
+    place: Workplace,
 ) -> Ending:
     try:
         async with place.make_sandbox(task.sandbox) as sandbox:
-            session = await _prepare(rollout, attempt, task, account, log, place, sandbox)
-            ending = await _timed_act(agent, session, account, rollout.budget.get("wall_s"))
+            session = await _prepare(rollout, attempt, task, tools, books, log, place, sandbox)
+            ending = await _timed_act(agent, session, rollout.budget.get("wall_s"))
             ending = replace(await _collect(session, ending), isolation=sandbox.isolation)
     except SandboxError as error:
         return _failed(log, Status.SANDBOX_ERROR, "sandbox", error)
-    return await _verify(rollout, ending, log, place)
+    return await _verify(rollout, ending, books.judge, log, place)
 
 
 async def _prepare(
     rollout: Rollout,
     attempt: int,
     task: Task,
-    account: Account,
+    tools: Mapping[str, AnyTool],
+    books: Books,
     log: AttemptLog,
     place: Workplace,
     sandbox: Sandbox,
 ) -> RolloutSession:
     """A sandbox with the task's files, and a session around it."""
-    tools: dict[str, AnyTool] = {tool.name: tool for tool in map(load_tool, task.tools)}
     offered = [{"name": t.name, "description": t.description, "parameters": parameters(t)} for t in tools.values()]
     log.write(
         Started(
@@ -105,7 +122,9 @@ async def _prepare(
             versions=_versions(),
             isolation=sandbox.isolation,
             sandbox=sandbox.record,
-            limits=account.limits,
+            account=rollout.id,
+            limits=books.agent.limits,
+            meters=tuple(meter for tool in tools.values() for meter in tool.meters),
             tools=log.blob(json.dumps(offered).encode()),
         )
     )
@@ -118,7 +137,9 @@ async def _prepare(
     return RolloutSession(
         task=task,
         tools=tools,
-        account=account,
+        account=books.agent,
+        judge_account=books.judge,
+        thresholds=Thresholds(books.agent, rollout.notices, rollout.budget.get("wall_s"), _stopwatch()),
         rng=Random(f"{rollout.agent}:{rollout.task}:{rollout.seed}"),
         sandbox=sandbox,
         recorder=log,
@@ -138,13 +159,21 @@ def _costs(rollout: Rollout) -> CallCosts | None:
     return costs_of(rollout.model, rollout.hardware) if rollout.model else None
 
 
-async def _timed_act(agent: Agent, session: RolloutSession, account: Account, wall_s: float | None) -> Ending:
-    """Books the agent's own time; judging the outcome is not the agent's to pay."""
+def _stopwatch() -> Callable[[], int]:
+    """Nanoseconds since now."""
     began = time.monotonic_ns()
+    return lambda: time.monotonic_ns() - began
+
+
+async def _timed_act(agent: Agent, session: RolloutSession, wall_s: float | None) -> Ending:
+    """Books the agent's own time; judging the outcome is not the agent's to pay."""
+    elapsed_ns = _stopwatch()
     try:
         return await _act(agent, session, wall_s)
     finally:
-        account.charge({"wall_s": time.monotonic_ns() - began})
+        cost = {"wall_s": elapsed_ns()}
+        session.account.charge(cost)
+        session.recorder.write(Charged(cost=cost))
 
 
 async def _act(agent: Agent, session: RolloutSession, wall_s: float | None) -> Ending:
@@ -180,7 +209,7 @@ async def _collect(session: RolloutSession, ending: Ending) -> Ending:
     return replace(ending, submission=await session.collect())
 
 
-async def _verify(rollout: Rollout, ending: Ending, log: AttemptLog, place: Workplace) -> Ending:
+async def _verify(rollout: Rollout, ending: Ending, account: Account, log: AttemptLog, place: Workplace) -> Ending:
     """The score of record, in fresh sandboxes, after the agent's own is gone."""
     submission = ending.submission
     if submission is None:
@@ -189,12 +218,15 @@ async def _verify(rollout: Rollout, ending: Ending, log: AttemptLog, place: Work
         verdict = await _judge(rollout, submission, Split.FINAL, place)
     except VerifierError as error:
         return replace(_failed(log, Status.VERIFIER_ERROR, "verify", error), isolation=ending.isolation)
+    cost = judging_cost(verdict)
+    account.charge(cost)
     log.write(
         Judged(
             submission={path: log.blob(body) for path, body in submission.files.items()},
             sha256=submission.sha256,
             chosen=ending.chosen,
             verdict=verdict_record(verdict),
+            cost=cost,
         )
     )
     return replace(ending, verdict=verdict)
@@ -209,14 +241,14 @@ def _commit(
     rollout: Rollout,
     attempt: int,
     task: Task,
-    account: Account,
+    books: Books,
     ending: Ending,
     log: AttemptLog,
     place: Workplace,
 ) -> Outcome:
     """Seals the log, then lets the outcome stand."""
-    spent = account.spent
-    log.write(Ended(status=ending.status, spent=spent))
+    spent, judge = books.agent.spent, books.judge.spent
+    log.write(Ended(status=ending.status, spent=spent, judge=judge))
     log.close()
     outcome = Outcome(
         rollout=rollout,
@@ -225,9 +257,9 @@ def _commit(
         direction=task.direction,
         unit=task.unit,
         spent=from_units(spent),
+        judge=from_units(judge),
         error=ending.error,
         isolation=ending.isolation,
-        verify_s=ending.verdict.seconds if ending.verdict else 0.0,
         **(outcome_fields(ending.verdict) if ending.verdict else {}),
     )
     place.store.commit(outcome)

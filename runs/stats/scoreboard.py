@@ -30,6 +30,8 @@ class Row:
     direction: str
     spent: Mapping[str, float]
     """Mean per rollout, by meter; absent where no rollout could measure it."""
+    judge: Mapping[str, float]
+    """What judging cost, likewise."""
     statuses: Mapping[str, int]
 
 
@@ -60,7 +62,8 @@ def _row(group: Sequence[Outcome]) -> Row:
         normalised=fmean((o.normalised or 0.0) if o.valid else 0.0 for o in judged) if judged else None,
         unit=group[0].unit,
         direction=group[0].direction,
-        spent=_mean_spent(group),
+        spent=_means([o.spent for o in group]),
+        judge=_means([o.judge for o in group]),
         statuses=dict(Counter(str(o.status) for o in group)),
     )
 
@@ -75,6 +78,6 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float |
     return fmean(values) - half, fmean(values) + half
 
 
-def _mean_spent(group: Sequence[Outcome]) -> dict[str, float]:
-    meters = dict.fromkeys(meter for o in group for meter in o.spent)
-    return {meter: sum(o.spent.get(meter, 0.0) for o in group) / len(group) for meter in meters}
+def _means(spent: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    meters = dict.fromkeys(meter for one in spent for meter in one)
+    return {meter: sum(one.get(meter, 0.0) for one in spent) / len(spent) for meter in meters}

@@ -2,14 +2,16 @@
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from outlay.agents.books import fold
 from outlay.runs.errors import NotFound
 from outlay.runs.store.layout import Layout
-from outlay.runs.store.log import AttemptLog
+from outlay.runs.store.log import AttemptLog, read_events
 from outlay.runs.types import Outcome, Rollout, Spec
 
 
@@ -66,6 +68,36 @@ class ExperimentStore:
             standing = directory / "standing.json"
             if standing.exists() or ended:
                 yield Outcome.model_validate_json((standing if standing.exists() else ended[-1]).read_bytes())
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """What attempts that do not stand have cost: torn, cancelled, failed, or still at work. It counts, their scores do
+    not.
+    """
+
+    attempts: int
+    spent: dict[str, int]
+    """By agents and judges, in smallest units; calls in flight at their worst case."""
+
+
+def unscored(layout: Layout) -> Unscored:
+    """Read from the events of those attempts."""
+    total: Counter[str] = Counter()
+    logs = [log for directory in sorted(layout.rollouts.glob("*")) for log in _not_standing(directory)]
+    for log in logs:
+        if books := fold(read_events(log)):
+            total.update(books.rollout.spent)
+            total.update(books.rollout.held)
+    return Unscored(len(logs), dict(total))
+
+
+def _not_standing(directory: Path) -> Iterator[Path]:
+    standing = directory / "standing.json"
+    for log in directory.glob("*.jsonl"):
+        ended = log.with_suffix(".json")
+        if not (standing.exists() and ended.exists() and ended.samefile(standing)):
+            yield log
 
 
 def experiments(root: Path) -> list[str]:

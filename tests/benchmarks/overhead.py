@@ -58,6 +58,7 @@ class Noop:
     name = "noop"
     description = "Does nothing."
     arguments = Nothing
+    meters = ()
 
     def units(self, args):
         return {}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from outlay.agents.books import fold
 from outlay.agents.events import Ended, ToolCalled
 from outlay.runs.store.log import read_events
 from tests.runs.conftest import Outlay, calling, clean_environment, script
@@ -46,9 +47,16 @@ def test_an_interrupted_run_keeps_what_was_paid_and_the_next_one_resumes(
     (log,) = (world / "results" / "e" / "rollouts").glob("*/1.jsonl")
     events = list(read_events(log))
     assert any(isinstance(event, ToolCalled) for event in events)
+    books = fold(events)
+    assert books is not None
+    assert books.agent.spent["model_calls"] == 1
     if how is signal.SIGINT:
         assert isinstance(events[-1], Ended)
-        assert events[-1].spent["tool_calls"] == 1
+        assert events[-1].spent == books.agent.spent
+        assert (books.agent.spent["tool_calls"], books.holds) == (1, {})
+    else:
+        assert books.agent.held == {"tool_calls": 1}
+    assert "1 attempt that does not stand spent" in outlay("ls", "e").stdout
     script(world, calling("submit", {"answer": "right"}))
     assert outlay(*ARGUMENTS, "-m", "scripted:script.json").returncode == 0
     (rollout,) = json.loads(outlay("ls", "e", "--rollouts", "--json").stdout)

@@ -1,6 +1,7 @@
 """Schemas for providers, and calls coming back from models."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -36,6 +37,7 @@ class Draw:
     name: str = "draw"
     description: str = ""
     arguments: type[BaseModel] = Path
+    meters: Sequence[str] = ()
 
     def units(self, args: Path) -> dict[str, int]:  # noqa: ARG002
         return {}
