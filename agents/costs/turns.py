@@ -152,7 +152,9 @@ class _Fold:
             usage = _usage(event.usage)
             carried = min(held.tokens, usage.context)
             clamped = contradicts_itself(_raw_usage(event.raw))
-            turn = replace(turn, usage=usage, clamped=clamped, carried=carried, pause_s=turn.pause_s if carried else 0)
+            turn = replace(
+                turn, usage=usage, clamped=clamped, carried=carried, pause_s=turn.pause_s if carried else 0.0
+            )
             said = usage.output - usage.reasoning
             held = replace(held, tokens=usage.context, reply=event.message, reply_tokens=said, until=event.t)
             self.held[event.request] = held

@@ -10,6 +10,7 @@ from outlay.runs.cli.options import AsJson, Results
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from outlay.agents.costs.cache import CachePolicy
     from outlay.agents.costs.series import Terms
     from outlay.runs.stats.reprice import Row
     from outlay.runs.types import Rollout
@@ -53,7 +54,7 @@ def reprice(
     from outlay.runs.stats.reprice import reprice as price_again
 
     policy = None if cache is None else parse_policy(cache)
-    terms = _terms(hardware, prices, cache, model_profile)
+    terms = _terms(hardware, prices, policy, model_profile)
     rows = price_again(trajectories(experiment, rollout, results), terms)
     if as_json:
         asked = {
@@ -64,36 +65,32 @@ def reprice(
         }
         print_json([{**asdict(row), "under": asked} for row in rows])
         return
-    _print(rows, cache)
+    _print(rows, policy)
     _mend(rows)
 
 
 def _terms(
-    hardware: str | None, prices: str | None, cache: str | None, profile: str | None
+    hardware: str | None, prices: str | None, cache: "CachePolicy | None", profile: str | None
 ) -> "Callable[[Rollout], Terms]":
-    from outlay.agents.costs.cache import parse_policy
     from outlay.agents.costs.catalogue import costs_of, tool_usd
     from outlay.agents.costs.series import Terms
-
-    policy = None if cache is None else parse_policy(cache)
 
     def of(rollout: "Rollout") -> "Terms":
         machine = hardware or rollout.hardware
         return Terms(
             costs=lambda model: costs_of(model, machine, prices, profile),
             tool_usd=lambda tool: tool_usd(tool, prices),
-            cache=policy,
+            cache=cache,
         )
 
     return of
 
 
-def _print(rows: "Sequence[Row]", cache: str | None) -> None:
-    from outlay.agents.costs.cache import parse_policy, shown_name
+def _print(rows: "Sequence[Row]", cache: "CachePolicy | None") -> None:
+    from outlay.agents.costs.cache import shown_name
     from outlay.runs.cli.output import print_table
 
-    policy = None if cache is None else parse_policy(cache)
-    usd, pte = shown_name("usd", policy), shown_name("pte", policy)
+    usd, pte = shown_name("usd", cache), shown_name("pte", cache)
     columns = ["task", "agent", "n", "solved", usd, f"{usd} per solved", pte, f"{pte} per solved"]
     cells = [
         [
