@@ -1,5 +1,7 @@
 """What can go wrong between an agent, its model and its budget."""
 
+from collections.abc import Sequence
+
 from outlay.sandbox.errors import OutlayError
 
 
@@ -98,3 +100,25 @@ class MissingPart(OutlayError):
 
     def __str__(self) -> str:
         return f"{self.what} is missing. Mend: {self.mend}"
+
+
+class BadCostTable(OutlayError):
+    """A file of prices or profiles that does not hold what it should."""
+
+    def __init__(self, path: str, complaints: Sequence[str]) -> None:
+        super().__init__(path, complaints)
+        self.path, self.complaints = path, complaints
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.path}: {complaint}" for complaint in self.complaints)
+
+
+class BadCachePolicy(OutlayError):
+    """A cache policy that is none."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"cache {self.text!r}: expected evict, ttl:SECONDS (for instance ttl:300), perfect or reported"

@@ -11,7 +11,7 @@ from outlay.tools.types import AnyTool, ToolResult
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one model call, in disjoint parts; `reasoning` is contained in `output`."""
+    """Tokens of one model call, in disjoint parts; the last two fields are contained in others."""
 
     input: int = 0
     """Prefilled afresh, neither read from nor written to a cache."""
@@ -20,6 +20,8 @@ class Usage:
     output: int = 0
     """All that was decoded, reasoning included."""
     reasoning: int = 0
+    cache_write_1h: int = 0
+    """Contained in `cache_write`: what is kept for an hour, which providers bill dearer than five minutes."""
 
     @property
     def context(self) -> int:

@@ -1,6 +1,6 @@
 """Spec to list of rollouts; every name is looked up before anything runs."""
 
-from outlay.agents.costs.catalogue import costs_of
+from outlay.agents.costs.catalogue import costs_of, price_lines, profile_lines
 from outlay.agents.meters import known
 from outlay.agents.models.open import check_name
 from outlay.agents.registry import load_agent
@@ -57,8 +57,6 @@ def _check_measurable(model: str, spec: Spec) -> None:
     """A budget on what cannot be measured would never hold."""
     costs = costs_of(model, spec.hardware)
     if "usd" in spec.budget and costs.price is None:
-        raise SpecError(
-            f"budget.usd: there is no price for {model!r} in agents/costs/prices.toml, so usd cannot be kept"
-        )
+        raise SpecError(f"budget.usd: there is no price for {model!r}, so usd cannot be kept. {price_lines(model)}")
     if "pte" in spec.budget and costs.gamma is None:
-        raise SpecError(f"budget.pte: there is no profile for {model!r} in agents/costs/profiles.toml, so no PTE")
+        raise SpecError(f"budget.pte: there is no profile for {model!r}, so no PTE. {profile_lines(model)}")

@@ -1,23 +1,18 @@
 """What one model's calls cost: prices and profiles by name, and amounts by meter from one set of formulas."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
-from fnmatch import fnmatchcase
-from fractions import Fraction
 from functools import cache
 from math import ceil
-from pathlib import Path
-from typing import Any
 
+from outlay.agents.costs import lookup
+from outlay.agents.costs.lookup import Layers
 from outlay.agents.costs.price import Price, cost_usd, worst_usd
 from outlay.agents.costs.pte import HardwareProfile, ModelProfile, gamma, pte
+from outlay.agents.costs.tables import read_layers, user_file
 from outlay.agents.meters import SCALE
 from outlay.agents.types import Usage
-from outlay.sandbox.errors import UnknownName
-
-_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -49,53 +44,59 @@ class CallCosts:
 
 
 @cache
-def costs_of(model: str, hardware: str = "H100") -> CallCosts:
-    """By the model's name. Raises `UnknownName` for a hardware profile that is not there."""
-    return CallCosts(_price(model), _gamma(model, hardware))
+def costs_of(model: str, hardware: str = "H100", date: str | None = None, profile: str | None = None) -> CallCosts:
+    """By the model's name, at the prices of `date` (the newest without one), as if it had the shape `profile` (its own
+    without one). Raises `UnknownName` for hardware or a profile that is not there, `BadCostTable`.
+    """
+    row = lookup.price_row(layers(), model, date)
+    return CallCosts(row.price if row else None, _gamma(model, hardware, profile))
+
+
+def tool_usd(tool: str, date: str | None = None) -> Decimal:
+    """USD per unit of a tool; 0 for one without a price. Raises `BadCostTable`."""
+    return lookup.tool_usd(layers(), tool, date)
 
 
 def hardware_profiles() -> Mapping[str, HardwareProfile]:
-    """By name, as in `profiles.toml`."""
-    return {name: HardwareProfile(**row) for name, row in _profiles()["hardware"].items()}
+    """By name."""
+    return {name: row.profile for name, row in lookup.hardware_rows(layers()).items()}
 
 
 def model_profiles() -> Mapping[str, ModelProfile]:
-    """By name, as in `profiles.toml`."""
-    return {
-        name: ModelProfile(
-            n_active=row["n_active"],
-            layers=row["layers"],
-            width=row["width"],
-            kv_ratio=float(Fraction(row.get("kv", "1"))),
-            latent=row.get("latent", False),
-        )
-        for name, row in _profiles()["models"].items()
-    }
-
-
-def _gamma(model: str, hardware: str) -> float | None:
-    machines = hardware_profiles()
-    if hardware not in machines:
-        raise UnknownName("hardware", hardware, machines)
-    for row in _profiles()["names"]:
-        if fnmatchcase(model, row["pattern"]):
-            return gamma(model_profiles()[row["profile"]], machines[hardware])
-    return None
-
-
-def _price(model: str) -> Price | None:
-    for row in _prices()["prices"]:
-        if fnmatchcase(model, row["pattern"]):
-            fields = {kind: Decimal(str(row[kind])) for kind in ("input", "cache_read", "cache_write", "output")}
-            return Price(**fields, source=row["source"])
-    return None
+    """By name."""
+    return {name: row.profile for name, row in lookup.model_rows(layers()).items()}
 
 
 @cache
-def _profiles() -> dict[str, Any]:
-    return tomllib.loads((_HERE / "profiles.toml").read_text())
+def layers() -> Layers:
+    """Read once per process. Raises `BadCostTable`."""
+    return read_layers()
 
 
-@cache
-def _prices() -> dict[str, Any]:
-    return tomllib.loads((_HERE / "prices.toml").read_text())
+def _gamma(model: str, hardware: str, profile: str | None) -> float | None:
+    machine = lookup.named("hardware", hardware, lookup.hardware_rows(layers()))
+    name = profile or lookup.profile_name(layers(), model)
+    if name is None:
+        return None
+    return gamma(lookup.named("model profile", name, lookup.model_rows(layers())).profile, machine.profile)
+
+
+def price_lines(model: str) -> str:
+    """What to write, and where, so that `model` has a price."""
+    return f"""Mend: write into {user_file()}, in USD per million tokens:
+[[prices]]
+pattern = "{model}"
+date = "YYYY-MM"
+input = ?
+cache_read = ?
+cache_write = ?
+output = ?
+source = "?\""""
+
+
+def profile_lines(model: str) -> str:
+    """What to write, and where, so that `model` has a PTE."""
+    return f"""Mend: write into {user_file()} the profile it has (`outlay models --profiles` lists them):
+[[names]]
+pattern = "{model}"
+profile = "?\""""

@@ -111,14 +111,17 @@ def anthropic_reply(body: Mapping[str, Any]) -> Reply:
 
 
 def anthropic_usage(usage: Mapping[str, Any]) -> Usage:
-    """Input kinds are disjoint already; `output_tokens` includes thinking."""
+    """Input kinds are disjoint already; `output_tokens` includes thinking. Writes without a split are five minutes'."""
     details = usage.get("output_tokens_details") or {}
+    written = usage.get("cache_creation_input_tokens") or 0
+    for_an_hour = (usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
     return Usage(
         input=usage.get("input_tokens") or 0,
         cache_read=usage.get("cache_read_input_tokens") or 0,
-        cache_write=usage.get("cache_creation_input_tokens") or 0,
+        cache_write=written,
         output=usage.get("output_tokens") or 0,
         reasoning=details.get("thinking_tokens") or 0,
+        cache_write_1h=min(for_an_hour, written),
     )
 
 

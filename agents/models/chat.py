@@ -57,13 +57,32 @@ def chat_reply(body: Mapping[str, Any]) -> Reply:
 def chat_usage(usage: Mapping[str, Any]) -> Usage:
     """Totals there include their parts; ours are disjoint. Local servers may send the totals only.
 
-    Cached and written tokens above the prompt's total (the field is called unadjusted) are clamped to it.
+    A part above its total (the cached tokens are called unadjusted) is clamped to it; `contradicts_itself` tells.
     """
-    prompt, details = usage.get("prompt_tokens") or 0, usage.get("prompt_tokens_details") or {}
-    read = min(details.get("cached_tokens") or 0, prompt)
-    written = min(details.get("cache_write_tokens") or 0, prompt - read)
-    reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
-    return Usage(prompt - read - written, read, written, usage.get("completion_tokens") or 0, reasoning)
+    prompt, read, written, output, reasoning = _totals_and_parts(usage)
+    read = min(read, prompt)
+    written = min(written, prompt - read)
+    return Usage(prompt - read - written, read, written, output, min(reasoning, output))
+
+
+def contradicts_itself(usage: Mapping[str, Any]) -> bool:
+    """Whether a provider's usage, as received, has parts that are more than their total."""
+    prompt, read, written, output, reasoning = _totals_and_parts(usage)
+    return "prompt_tokens" in usage and (read + written > prompt or reasoning > output)
+
+
+def _totals_and_parts(usage: Mapping[str, Any]) -> tuple[int, int, int, int, int]:
+    prompt = usage.get("prompt_tokens_details") or {}
+    completion = usage.get("completion_tokens_details") or {}
+    found = (
+        usage.get("prompt_tokens"),
+        prompt.get("cached_tokens"),
+        prompt.get("cache_write_tokens"),
+        usage.get("completion_tokens"),
+        completion.get("reasoning_tokens"),
+    )
+    total, read, written, output, reasoning = (count or 0 for count in found)
+    return total, read, written, output, reasoning
 
 
 def most_tokens(request: Request) -> int:

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from outlay.runs.cli import agents, clean, doctor, images, ls, models, run, show, tasks
+from outlay.runs.cli import agents, clean, doctor, images, ls, models, patterns, reprice, run, show, tasks
 
 app = typer.Typer(
     name="outlay",
@@ -22,6 +22,8 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("ls")(ls.ls)
 app.command("show")(show.show)
+app.command("reprice")(reprice.reprice)
+app.command("patterns")(patterns.patterns)
 app.add_typer(tasks.app, name="tasks")
 app.command("agents")(agents.agents)
 app.add_typer(models.app, name="models")

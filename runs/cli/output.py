@@ -22,7 +22,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
         console = Console(width=200)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=not console.is_terminal)
+        table.add_column(
+            escape(column), justify="right" if column in right else "left", no_wrap=not console.is_terminal
+        )
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)

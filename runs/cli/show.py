@@ -19,10 +19,14 @@ def show(
         str | None, typer.Argument(help="Id of a rollout, or its beginning; without it, they are listed.")
     ] = None,
     attempt: Annotated[int | None, typer.Option(help="Which attempt; the last one without it.")] = None,
+    costs: Annotated[bool, typer.Option("--costs", help="What each turn cost, instead of the transcript.")] = False,
     as_json: AsJson = False,
     results: Results = None,
 ) -> None:
-    """Print the transcript of one rollout: turns with tokens and cost, tool results, verdict. --json: the events."""
+    """Print the transcript of one rollout: turns with tokens and cost, tool results, verdict. --json: the events.
+
+    --costs: per turn the context, how much of it the provider had cached, how much was new, and PTE, usd and seconds.
+    """
     from outlay.runs.cli.ls import ls
     from outlay.runs.cli.output import print_json
     from outlay.runs.store.layout import Layout, default_root
@@ -33,11 +37,25 @@ def show(
         ls(experiment, rollouts=True, as_json=as_json, results=results)
         return
     log = _find_log(Layout(results or default_root(), experiment), rollout, attempt)
-    if as_json:
+    if costs:
+        _show_costs(log, as_json=as_json)
+    elif as_json:
         print_json([event.model_dump(mode="json") for event in read_events(log)])
-        return
-    for block in transcript(read_events(log)):
-        _print_block(block)
+    else:
+        for block in transcript(read_events(log)):
+            _print_block(block)
+
+
+def _show_costs(log: "Path", *, as_json: bool) -> None:
+    from outlay.runs.cli.output import print_json
+    from outlay.runs.cli.waterfall import as_record, costs, print_waterfall
+    from outlay.runs.store.log import read_events
+
+    found = costs(list(read_events(log)))
+    if as_json:
+        print_json(as_record(found))
+    else:
+        print_waterfall(found)
 
 
 def _find_log(layout: "Layout", rollout: str, attempt: int | None) -> "Path":

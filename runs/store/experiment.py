@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlay.agents.books import fold
+from outlay.agents.events import Event
 from outlay.runs.errors import NotFound
 from outlay.runs.store.layout import Layout
 from outlay.runs.store.log import AttemptLog, read_events
@@ -68,6 +69,10 @@ class ExperimentStore:
             standing = directory / "standing.json"
             if standing.exists() or ended:
                 yield Outcome.model_validate_json((standing if standing.exists() else ended[-1]).read_bytes())
+
+    def events(self, outcome: Outcome) -> Iterator[Event]:
+        """Of the attempt that this outcome sums up."""
+        return read_events(self.layout.rollout(outcome.id) / f"{outcome.attempt}.jsonl")
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ def with_model(name: str, body: Callable[[Any], Awaitable[None]], slots: int = 1
             Usage(input=3000, cache_read=10000, output=500, reasoning=300),
         ),
         ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(cache_read=5)),
+        ({"completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 9}}, Usage(output=5, reasoning=5)),
         ({}, Usage()),
     ],
 )

@@ -52,11 +52,16 @@ def world(tmp_path: Path) -> Path:
 @pytest.fixture
 def outlay(world: Path) -> Outlay:
     """Runs the command in the world's folder, in process sandboxes, without keys."""
+    return outlay_in(world)
+
+
+def outlay_in(folder: Path) -> Outlay:
+    """The same in another folder."""
 
     def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(Path(sys.executable).parent / "outlay"), *arguments],
-            cwd=world,
+            cwd=folder,
             env=clean_environment(environment),
             capture_output=True,
             text=True,

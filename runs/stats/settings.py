@@ -1,0 +1,32 @@
+"""Which rollouts are compared as one: those asked for with the same task, agent, model and budget."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from outlay.agents.events import Event
+from outlay.runs.types import Outcome
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """How an attempt ended, and what happened in it."""
+
+    outcome: Outcome
+    events: Sequence[Event]
+
+
+def by_setting(trajectories: Iterable[Trajectory]) -> list[Sequence[Trajectory]]:
+    """Sorted by task, agent and model."""
+    groups: dict[tuple[str, str, str, str], list[Trajectory]] = defaultdict(list)
+    for trajectory in trajectories:
+        r = trajectory.outcome.rollout
+        groups[r.task, r.agent, r.model or "", str(sorted(r.budget.items()))].append(trajectory)
+    return [groups[key] for key in sorted(groups)]
+
+
+def solved(outcome: Outcome) -> bool:
+    """Passed; for tasks without a yes or no, a valid score."""
+    if outcome.passed is not None:
+        return outcome.passed
+    return bool(outcome.valid) and outcome.score is not None
