@@ -65,8 +65,9 @@ def sparse_eflops(
 def twice_attended(prompt: int, generated: int, kept: int) -> int:
     """Twice S, the integral of min(kept, prompt + t) over t from 0 to `generated`; an integer, so without rounding.
 
-    Where prompt < kept < prompt + generated, S = kept * L - (kept - prompt)^2 / 2. The authors' code for free top-k adds
-    that square instead, a slip of the sign (its block variant subtracts it), and neither clips outside the range.
+    Where prompt < kept < prompt + generated, S = kept * L - (kept - prompt)^2 / 2. The authors' code for free top-k
+    (`zero_overhead_sparse_cost`) adds that square, a slip of the sign: `block_sparse_cost` subtracts it. Neither clips
+    outside the range.
     """
     growing = min(max(kept - prompt, 0), generated)
     return (2 * prompt + growing) * growing + 2 * kept * (generated - growing)

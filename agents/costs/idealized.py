@@ -59,7 +59,7 @@ def estimate(runtime: IdealizedRuntime, prompt: int, output: int) -> float:
 
 
 def prompt_seconds(runtime: IdealizedRuntime, prompt: int) -> float:
-    """f(p): the smallest measured prompt that is not shorter, scaled down to p; beyond the longest, that one scaled up."""
+    """f(p): that of the smallest key >= p, scaled down by p / key; beyond the largest key, that of it, scaled up."""
     keys = sorted(runtime.prompt_s)
     key = next((key for key in keys if key >= prompt), keys[-1])
     return runtime.prompt_s[key] * prompt / key

@@ -1,7 +1,7 @@
 """Unified cost: tokens and tools on one bill (BATS, arXiv 2511.17006).
 
-C = c_token + sum_i c_i P_i, where c_i counts the units of tool i. A unit is one element of a tool's list argument: a call
-that searches for three strings has used three.
+C = c_token + sum_i c_i P_i, where c_i counts the units of tool i. A unit is one element of a tool's list argument: a
+call that searches for three strings has used three.
 """
 
 from collections.abc import Mapping

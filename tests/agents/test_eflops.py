@@ -62,7 +62,9 @@ lengths = st.integers(0, 5000)
 
 
 @given(lengths, lengths, lengths)
-def test_the_integral_is_within_half_a_token_per_growing_step_of_the_sum(prompt: int, generated: int, kept: int) -> None:
+def test_the_integral_is_within_half_a_token_per_growing_step_of_the_sum(
+    prompt: int, generated: int, kept: int
+) -> None:
     exact = sum(min(kept, prompt + t) for t in range(generated))
     assert 0 <= twice_attended(prompt, generated, kept) / 2 - exact <= generated / 2
 
