@@ -191,8 +191,8 @@ def _print_profile(found: "Report", shape: "GgufShape") -> None:
     )
     parts = shares(profile, found.judged)
     print(
-        f"Of the judged time {parts['prefill']:.0%} is prefill, {parts['weights']:.0%} decoding whatever the context, and "
-        f"{parts['kv']:.0%} reading keys and values. PTE counts the first and the last; pte_weights all three."
+        f"Of the judged time {parts['prefill']:.0%} is prefill, {parts['weights']:.0%} decoding whatever the context, "
+        f"and {parts['kv']:.0%} reading keys and values. PTE counts the first and the last; pte_weights all three."
     )
     print(
         f"gamma {profile.gamma:.3g}, weights {profile.weights:.3g} prefill tokens per decoded token; "

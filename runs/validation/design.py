@@ -3,6 +3,7 @@
 What is fitted is fitted on the grid; what is judged are the other requests, of other lengths.
 """
 
+from math import exp, log
 from random import Random
 
 from outlay.runs.validation.types import Conversation, Turn
@@ -70,4 +71,4 @@ def _trajectory(rng: Random, name: str, *, turns: int, longest: int, evicted: bo
 
 
 def _size(rng: Random, low: int, high: int) -> int:
-    return round(low * float(high / low) ** rng.random())
+    return round(exp(rng.uniform(log(low), log(high))))
