@@ -44,13 +44,13 @@ def validate_cost(
     repeats = rounds or (1 if quick else 2)
     shape, steps = _measured(model, file, design, repeats, seed)
     found = report(steps, design, shape, seed)
-    if save is not None:
-        source = f"fitted by outlay validate-cost --model {model}"
-        save_hardware(save, hardware(found.profile, model_profile(shape)), source, costs_file())
     if as_json:
         print_json(_document(model, found, shape, design, repeats))
     else:
         _print(model, found, shape, repeats)
+    if save is not None:  # last: a machine that has no row still has its report
+        source = f"fitted by outlay validate-cost --model {model}"
+        save_hardware(save, hardware(found.profile, model_profile(shape)), source, costs_file())
 
 
 def _local_file(model: str) -> str:
