@@ -8,6 +8,8 @@ import time
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from math import ceil
 from random import Random
 
 from outlay.agents.conversation import Conversation
@@ -26,6 +28,7 @@ from outlay.agents.events import (
     ToolReturned,
 )
 from outlay.agents.ledger import Account, Hold
+from outlay.agents.meters import SCALE
 from outlay.agents.notices import Thresholds
 from outlay.agents.types import Message, Model, Reply, Request, ToolCall
 from outlay.agents.verdicts import better, judging_cost, observation, verdict_record
@@ -58,6 +61,8 @@ class RolloutSession:
     thresholds: Thresholds
     model: Model | None = None
     costs: CallCosts | None = None
+    tool_usd: Callable[[str], Decimal] = lambda _: Decimal(0)
+    """Price of a tool's unit, by its name."""
     seed: int | None = None
     """Of the model's sampling."""
     submitted: Submission | None = None
@@ -134,7 +139,7 @@ class RolloutSession:
         else:
             try:
                 args = parse(tool, call.arguments)
-                units = dict(tool.units(args))
+                units = {**tool.units(args), **self._priced(tool, args)}
             except ArgumentsRefused as error:
                 refusal = str(error)
         worst = {"tool_calls": 1, **units}
@@ -156,6 +161,15 @@ class RolloutSession:
         hold.settle(worst)
         self._record_result(called, call.id, result, worst, round(time.perf_counter() - began, 6))
         return result
+
+    def _priced(self, tool: AnyTool, args: object) -> dict[str, int]:
+        """What the units of a call cost, if its tool has a price: those of meters of its own, else one per call."""
+        price = self.tool_usd(tool.name)
+        if not price:
+            return {}
+        drawn = tool.units(args)
+        units = sum(drawn.get(meter, 0) for meter in tool.meters) if tool.meters else 1
+        return {"usd": ceil(price * units * SCALE["usd"])}
 
     def _settle_failed(self, hold: Hold, begun: int) -> None:
         """What it was held for may have been done."""

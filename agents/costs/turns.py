@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from outlay.agents.events import Event, ModelReply, ModelRequest, ToolCalled, ToolReturned
+from outlay.agents.events import Event, ModelReply, ModelRequest, Settled, ToolCalled, ToolReturned
+from outlay.agents.meters import SCALE
 from outlay.agents.models.chat import contradicts_itself
 from outlay.agents.types import Usage
 
@@ -44,7 +45,7 @@ class Turn:
     """Of the call, by the monotonic clock."""
     tools_s: float = 0.0
     tools: Mapping[str, int] = field(default_factory=dict)
-    """Units by tool: the amount of the meter that has the tool's name, else one per call."""
+    """Units by tool: what its calls drew of meters of its own, else one per call."""
     booked: Mapping[str, int] = field(default_factory=dict)
     """For the call and its tools, in the smallest unit of each meter."""
 
@@ -96,7 +97,9 @@ def turns(events: Iterable[Event]) -> list[Turn]:
             case ToolCalled():
                 fold.tool_call(event)
             case ToolReturned():
-                fold.tool_result(event)
+                fold.tool_result(event.call, event.cost, event.wall_s)
+            case Settled():
+                fold.tool_result(event.hold, event.cost, 0.0)
     return list(fold.turns.values())
 
 
@@ -163,16 +166,19 @@ class _Fold:
     def tool_call(self, event: ToolCalled) -> None:
         seq = self.latest.setdefault(event.span, event.seq)
         turn = self.turns.get(seq) or _without_model(event)
-        units = Counter(turn.tools) + Counter({event.name: event.held.get(event.name, 1)})
+        own = [amount for meter, amount in event.held.items() if meter not in SCALE]
+        units = Counter(turn.tools) + Counter({event.name: sum(own) if own else 1})
         self.turns[seq] = replace(turn, tools=dict(units), booked=_sum(turn.booked, event.held))
         self.calls[event.seq] = seq, event
 
-    def tool_result(self, event: ToolReturned) -> None:
-        seq, call = self.calls[event.call]
+    def tool_result(self, hold: int, cost: Mapping[str, int], seconds: float) -> None:
+        if hold not in self.calls:
+            return  # an evaluation of the policy's own
+        seq, call = self.calls[hold]
         turn = self.turns[seq]
         corrections = {meter: -amount for meter, amount in call.held.items()}
-        booked = _sum(_sum(turn.booked, event.cost), corrections)
-        self.turns[seq] = replace(turn, tools_s=turn.tools_s + event.wall_s, booked=booked)
+        booked = _sum(_sum(turn.booked, cost), corrections)
+        self.turns[seq] = replace(turn, tools_s=turn.tools_s + seconds, booked=booked)
 
 
 def _without_model(event: ToolCalled) -> Turn:

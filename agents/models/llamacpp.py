@@ -38,18 +38,19 @@ class LlamaCppModel:
 
     async def count_tokens(self, request: Request) -> int:
         """Exact: the server's template and tokenizer on what would be sent."""
-        prompt = await self._post("/apply-template", {"messages": wire_messages(request)})
+        prompt = await self.post("/apply-template", {"messages": wire_messages(request)})
         body = {"content": prompt["prompt"], "add_special": True, "parse_special": True}
-        return len((await self._post("/tokenize", body))["tokens"])
+        return len((await self.post("/tokenize", body))["tokens"])
 
     async def complete(self, request: Request) -> Reply:
-        reply = chat_reply(await self._post("/v1/chat/completions", _body(request)))
+        reply = chat_reply(await self.post("/v1/chat/completions", _body(request)))
         if not request.tools or reply.stop == "length":
             return reply
         turn = sum(len(message.calls) for message in request.messages)
         return Reply(_as_call(reply.message, f"call-{turn}"), reply.usage, "tool", reply.raw)
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """One call of the server's own API. Raises `ModelError`."""
         import httpx
 
         try:

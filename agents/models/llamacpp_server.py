@@ -19,10 +19,10 @@ def main() -> None:
     options.n_parallel = slots
     options.n_ctx = CONTEXT_TOKENS * slots
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
-    # Threads that decode spin for each other at every layer: with all cores and one busy neighbour SmolLM2 fell from 40
-    # to 1 token/s, with a core left free it keeps 28.
+    # Threads spin for each other at every layer: with all cores and one busy neighbour SmolLM2's decoding fell from 40
+    # to 1 token/s, with a core left free it keeps 28. Prefill ran at 5 to 23 tokens/s, with a core free at 27 to 50.
     options.cpuparams.n_threads = max(1, cores - 1)
-    options.cpuparams_batch.n_threads = cores
+    options.cpuparams_batch.n_threads = max(1, cores - 1)
     options.port = 0
     options.use_jinja = True
     options.ui = False

@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from outlay.runs.cli import agents, clean, doctor, images, ls, models, patterns, reprice, run, show, tasks
+from outlay.runs.cli import (
+    agents,
+    clean,
+    doctor,
+    images,
+    ls,
+    models,
+    patterns,
+    reprice,
+    run,
+    show,
+    tasks,
+    validate_cost,
+)
 
 app = typer.Typer(
     name="outlay",
@@ -29,6 +42,7 @@ app.command("agents")(agents.agents)
 app.add_typer(models.app, name="models")
 app.add_typer(images.app, name="images")
 app.command("doctor")(doctor.doctor)
+app.command("validate-cost")(validate_cost.validate_cost)
 app.command("clean")(clean.clean)
 
 BAD_USAGE, ENVIRONMENT, INTERRUPTED = 2, 3, 130

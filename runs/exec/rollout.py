@@ -13,7 +13,7 @@ from random import Random
 from typing import Literal
 
 from outlay.agents.books import Books, open_books
-from outlay.agents.costs.catalogue import CallCosts, costs_of
+from outlay.agents.costs.catalogue import CallCosts, costs_of, tool_usd
 from outlay.agents.errors import BudgetExceeded, ModelError
 from outlay.agents.events import BudgetRefused, Charged, Ended, Failed, Judged, Recorder, Started
 from outlay.agents.ledger import Account
@@ -146,6 +146,7 @@ async def _prepare(
         judge=judge,
         model=place.models[rollout.model] if rollout.model else None,
         costs=_costs(rollout),
+        tool_usd=tool_usd,
         seed=rollout.seed,
     )
 

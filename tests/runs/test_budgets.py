@@ -66,6 +66,16 @@ def test_a_batch_of_queries_costs_one_unit_each_and_one_that_does_not_fit_is_not
     assert (rollout["spent"]["queries"], rollout["spent"]["tool_calls"]) == (9, 3)
 
 
+def test_units_of_a_tool_with_a_price_are_paid_from_the_budget_on_usd(searching: Path, outlay: Outlay) -> None:
+    """BATS pays $0.001 per query (arXiv 2511.17006)."""
+    (searching / "costs.toml").write_text('[[tool_prices]]\ntool = "search"\nusd = 0.001\n')
+    batch = calling("search", {"queries": ["a", "b", "c"]})
+    model = script(searching, batch, batch, batch)
+    assert outlay(*RUN, "-m", model, "-b", "usd=0.007", OUTLAY_COSTS="costs.toml").returncode == 0
+    (rollout,) = json.loads(outlay("ls", "e", "--rollouts", "--json").stdout)
+    assert (rollout["status"], rollout["spent"]["usd"]) == ("budget_exhausted", 0.006)
+
+
 def test_a_budget_on_a_meter_of_no_tool_of_the_task_is_refused(world: Path, outlay: Outlay) -> None:
     model = script(world, calling("submit"))
     refused = outlay(*RUN, "-m", model, "-b", "queries=10")
