@@ -27,6 +27,8 @@ def cost_models(profile: Profile, runtime: IdealizedRuntime, shape: GgufShape) -
     """Token counts first, then what knows the machine. Prices are ratios of input to output (Table 10 of the paper)."""
     return {
         "tokens": CostModel(lambda s: s.context + s.output, "context and output tokens, 1:1"),
+        # What knowing the cache alone is worth: PTE's lead over `tokens` is its own only as far as it exceeds this.
+        "tokens_cached": CostModel(lambda s: s.fresh + s.output, "tokens that were not cached, 1:1"),
         "price_1_1.5": _priced(1.5),
         "price_1_3": _priced(3),
         "price_1_4": _priced(4),
