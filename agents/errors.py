@@ -122,3 +122,14 @@ class BadCachePolicy(OutlayError):
 
     def __str__(self) -> str:
         return f"cache {self.text!r}: expected evict, ttl:SECONDS (for instance ttl:300), perfect or reported"
+
+
+class CannotFit(OutlayError):
+    """Measurements that do not determine what is to be fitted."""
+
+    def __init__(self, model: str, needs: str) -> None:
+        super().__init__(model, needs)
+        self.model, self.needs = model, needs
+
+    def __str__(self) -> str:
+        return f"{self.model} cannot be fitted; measure {self.needs}"

@@ -16,6 +16,7 @@ from itertools import count
 
 from outlay.agents.errors import LeaseLost
 from outlay.agents.ledger import Account, Hold
+from outlay.agents.meters import added
 
 Clock = Callable[[], float]
 
@@ -82,8 +83,7 @@ class Leases:
             raise LeaseLost(lease.owner, lease.fence)
         if grant.expires > self.clock():
             raise ValueError(f"the lease {lease.fence} of {lease.owner} has not expired")
-        meters = [*spent, *(meter for meter in in_flight if meter not in spent)]
-        grant.hold.settle({meter: spent.get(meter, 0) + in_flight.get(meter, 0) for meter in meters})
+        grant.hold.settle(added(spent, in_flight))
         del self._grants[lease.fence]
 
     def _living(self, lease: Lease) -> _Grant:

@@ -3,10 +3,11 @@
 Beside the common ones below, a tool may have meters of its own (`Tool.meters`), which are counted in ones.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
 
 from outlay.sandbox.errors import UnknownName
+from outlay.tools.types import AnyTool
 
 SCALE: Mapping[str, int] = {
     "tokens": 1,
@@ -25,17 +26,27 @@ def scale(meter: str) -> int:
     return SCALE.get(meter, 1)
 
 
-def known(meter: str, of_tools: Collection[str] = ()) -> str:
-    """Returns `meter`. Raises `UnknownName` with near matches unless it is a common one or one `of_tools`."""
-    if meter not in SCALE and meter not in of_tools:
-        raise UnknownName("meter", meter, [*SCALE, *of_tools])
+def of_tools(tools: Iterable[AnyTool]) -> tuple[str, ...]:
+    """The meters of these tools' own."""
+    return tuple(meter for tool in tools for meter in tool.meters)
+
+
+def known(meter: str, own: Collection[str] = ()) -> str:
+    """Returns `meter`. Raises `UnknownName` with near matches unless it is a common one or one of the tools' `own`."""
+    if meter not in SCALE and meter not in own:
+        raise UnknownName("meter", meter, [*SCALE, *own])
     return meter
 
 
-def to_units(amounts: Mapping[str, float], of_tools: Collection[str] = ()) -> dict[str, int]:
+def added(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
+    """Sum by meter; what is in one only counts as 0 in the other."""
+    return {meter: left.get(meter, 0) + right.get(meter, 0) for meter in dict.fromkeys([*left, *right])}
+
+
+def to_units(amounts: Mapping[str, float], own: Collection[str] = ()) -> dict[str, int]:
     """From people's units to integers, rounded up, decimal digits taken as written. Raises `UnknownName`."""
     return {
-        known(meter, of_tools): int((Decimal(str(amount)) * scale(meter)).to_integral_value(ROUND_CEILING))
+        known(meter, own): int((Decimal(str(amount)) * scale(meter)).to_integral_value(ROUND_CEILING))
         for meter, amount in amounts.items()
     }
 

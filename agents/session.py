@@ -28,7 +28,7 @@ from outlay.agents.events import (
     ToolReturned,
 )
 from outlay.agents.ledger import Account, Hold
-from outlay.agents.meters import SCALE
+from outlay.agents.meters import SCALE, added
 from outlay.agents.notices import Thresholds
 from outlay.agents.types import Message, Model, Reply, Request, ToolCall
 from outlay.agents.verdicts import better, judging_cost, observation, verdict_record
@@ -139,7 +139,7 @@ class RolloutSession:
         else:
             try:
                 args = parse(tool, call.arguments)
-                units = {**tool.units(args), **self._priced(tool, args)}
+                units = self._drawn(tool, args)
             except ArgumentsRefused as error:
                 refusal = str(error)
         worst = {"tool_calls": 1, **units}
@@ -162,14 +162,16 @@ class RolloutSession:
         self._record_result(called, call.id, result, worst, round(time.perf_counter() - began, 6))
         return result
 
-    def _priced(self, tool: AnyTool, args: object) -> dict[str, int]:
-        """What the units of a call cost, if its tool has a price: those of meters of its own, else one per call."""
+    def _drawn(self, tool: AnyTool, args: object) -> dict[str, int]:
+        """What a call draws beside its one `tool_calls`: the tool's units, and if it has a price, that of its units: of
+        those of meters of its own, else of one per call.
+        """
+        units = dict(tool.units(args))
         price = self.tool_usd(tool.name)
         if not price:
-            return {}
-        drawn = tool.units(args)
-        units = sum(drawn.get(meter, 0) for meter in tool.meters) if tool.meters else 1
-        return {"usd": ceil(price * units * SCALE["usd"])}
+            return units
+        count = sum(units.get(meter, 0) for meter in tool.meters) if tool.meters else 1
+        return added(units, {"usd": ceil(price * count * SCALE["usd"])})
 
     def _settle_failed(self, hold: Hold, begun: int) -> None:
         """What it was held for may have been done."""

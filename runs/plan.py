@@ -1,7 +1,7 @@
 """Spec to list of rollouts; every name is looked up before anything runs."""
 
 from outlay.agents.costs.catalogue import costs_of, price_lines, profile_lines
-from outlay.agents.meters import known
+from outlay.agents.meters import known, of_tools
 from outlay.agents.models.open import check_name
 from outlay.agents.registry import load_agent
 from outlay.runs.errors import SpecError
@@ -48,9 +48,9 @@ def plan(spec: Spec) -> list[Rollout]:
 
 
 def _check_meters(spec: Spec, task: Task) -> None:
-    of_tools = [meter for tool in map(load_tool, task.tools) for meter in tool.meters]
+    own = of_tools(map(load_tool, task.tools))
     for meter in spec.budget:
-        known(meter, of_tools)
+        known(meter, own)
 
 
 def _check_measurable(model: str, spec: Spec) -> None:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from outlay.agents.costs.errors import CannotFit
+from outlay.agents.errors import CannotFit
 
 USD_PER_GPU_HOUR: Mapping[str, float] = {"A100": 4.096, "V100": 3.06}
 """The authors' prices."""

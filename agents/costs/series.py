@@ -74,6 +74,13 @@ def totals(costs: Sequence[TurnCost]) -> dict[str, dict[str, int]]:
     return found
 
 
+def own_units(parts: Mapping[str, Parts]) -> dict[str, dict[str, float]]:
+    """By meter and part, each in its meter's own unit, for people and scripts."""
+    return {
+        meter: {part: amount / SCALE[meter] for part, amount in amounts.items()} for meter, amounts in parts.items()
+    }
+
+
 def _parts(turn: Turn, terms: Terms) -> dict[str, Parts]:
     tools = sum((units * terms.tool_usd(tool) for tool, units in turn.tools.items()), Decimal(0))
     found: dict[str, Parts] = {

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from outlay.agents.events import Event, ModelReply, ModelRequest, Settled, ToolCalled, ToolReturned
-from outlay.agents.meters import SCALE
+from outlay.agents.meters import SCALE, added
 from outlay.agents.models.chat import contradicts_itself
 from outlay.agents.types import Usage
 
@@ -168,7 +168,7 @@ class _Fold:
         turn = self.turns.get(seq) or _without_model(event)
         own = [amount for meter, amount in event.held.items() if meter not in SCALE]
         units = Counter(turn.tools) + Counter({event.name: sum(own) if own else 1})
-        self.turns[seq] = replace(turn, tools=dict(units), booked=_sum(turn.booked, event.held))
+        self.turns[seq] = replace(turn, tools=dict(units), booked=added(turn.booked, event.held))
         self.calls[event.seq] = seq, event
 
     def tool_result(self, hold: int, cost: Mapping[str, int], seconds: float) -> None:
@@ -177,7 +177,7 @@ class _Fold:
         seq, call = self.calls[hold]
         turn = self.turns[seq]
         corrections = {meter: -amount for meter, amount in call.held.items()}
-        booked = _sum(_sum(turn.booked, cost), corrections)
+        booked = added(added(turn.booked, cost), corrections)
         self.turns[seq] = replace(turn, tools_s=turn.tools_s + seconds, booked=booked)
 
 
@@ -205,8 +205,3 @@ def _usage(fields: Mapping[str, int]) -> Usage:
 def _raw_usage(raw: Any) -> Mapping[str, Any]:
     usage = raw.get("usage") if isinstance(raw, Mapping) else None
     return usage if isinstance(usage, Mapping) else {}
-
-
-def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> dict[str, int]:
-    meters = dict.fromkeys([*left, *right])
-    return {meter: left.get(meter, 0) + right.get(meter, 0) for meter in meters}

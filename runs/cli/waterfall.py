@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from outlay.agents.costs.catalogue import costs_of, tool_usd
-from outlay.agents.costs.series import Terms, TurnCost, series, totals
+from outlay.agents.costs.series import Terms, TurnCost, own_units, series, totals
 from outlay.agents.costs.turns import booked, turns
 from outlay.agents.events import Event, Started
 from outlay.agents.meters import SCALE, from_units
@@ -31,11 +31,11 @@ def as_record(found: Sequence[TurnCost]) -> dict[str, Any]:
             "context": cost.turn.usage.context,
             "new": cost.turn.new,
             "booked": from_units(cost.turn.booked),
-            "costs": {meter: _own_unit(meter, parts) for meter, parts in cost.parts.items()},
+            "costs": own_units(cost.parts),
         }
         for cost in found
     ]
-    return {"turns": rows, "totals": {meter: _own_unit(meter, parts) for meter, parts in totals(found).items()}}
+    return {"turns": rows, "totals": own_units(totals(found))}
 
 
 def print_waterfall(found: Sequence[TurnCost]) -> None:
@@ -108,7 +108,3 @@ def _shown(cost: TurnCost, meter: str) -> str:
 def _bar(cost: TurnCost, dearest: int) -> str:
     parts = cost.parts.get("pte", {})
     return "".join(glyph * round(BAR * parts.get(part, 0) / max(dearest, 1)) for part, glyph in GLYPHS.items())
-
-
-def _own_unit(meter: str, parts: Any) -> dict[str, float]:
-    return {part: amount / SCALE[meter] for part, amount in parts.items()}

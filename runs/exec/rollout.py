@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -16,8 +16,7 @@ from outlay.agents.books import Books, open_books
 from outlay.agents.costs.catalogue import CallCosts, costs_of, tool_usd
 from outlay.agents.errors import BudgetExceeded, ModelError
 from outlay.agents.events import BudgetRefused, Charged, Ended, Failed, Judged, Recorder, Started
-from outlay.agents.ledger import Account
-from outlay.agents.meters import from_units, to_units
+from outlay.agents.meters import from_units, of_tools, to_units
 from outlay.agents.notices import Thresholds
 from outlay.agents.registry import load_agent
 from outlay.agents.session import RolloutSession
@@ -62,80 +61,77 @@ class Ending:
     verdict: Verdict | None = None
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One try at a rollout: what it is made of, and where it is written down."""
+
+    rollout: Rollout
+    number: int
+    task: Task
+    agent: Agent
+    tools: Mapping[str, AnyTool]
+    books: Books
+    log: AttemptLog
+    place: Workplace
+
+
 async def run_rollout(rollout: Rollout, place: Workplace) -> Outcome:
     """Runs the next attempt and commits how it ended. Only cancellation is raised, after it was recorded."""
     task, agent = load_task(rollout.task, rollout.seed), load_agent(rollout.agent)
     tools = {tool.name: tool for tool in map(load_tool, task.tools)}
-    attempt, log = place.store.open_attempt(rollout)
-    books = _open_books(rollout, tools)
+    books = _open_books(rollout, of_tools(tools.values()))
+    number, log = place.store.open_attempt(rollout)
+    attempt = Attempt(rollout, number, task, agent, tools, books, log, place)
     ending = Ending(Status.CANCELLED, "interrupted")
     try:
-        ending = await _attempt(rollout, attempt, task, tools, agent, books, log, place)
+        ending = await _run(attempt)
     finally:
-        outcome = _commit(rollout, attempt, task, books, ending, log, place)
+        outcome = _commit(attempt, ending)
     return outcome
 
 
-def _open_books(rollout: Rollout, tools: Mapping[str, AnyTool]) -> Books:
+def _open_books(rollout: Rollout, meters: Sequence[str]) -> Books:
     """Time is kept by a clock, not by the account: nothing can be reserved of it."""
-    meters = [meter for tool in tools.values() for meter in tool.meters]
     limits = to_units({meter: amount for meter, amount in rollout.budget.items() if meter != "wall_s"}, meters)
     return open_books(rollout.id, limits, meters=meters)
 
 
-async def _attempt(
-    rollout: Rollout,
-    attempt: int,
-    task: Task,
-    tools: Mapping[str, AnyTool],
-    agent: Agent,
-    books: Books,
-    log: AttemptLog,
-    place: Workplace,
-) -> Ending:
+async def _run(attempt: Attempt) -> Ending:
     try:
-        async with place.make_sandbox(task.sandbox) as sandbox:
-            session = await _prepare(rollout, attempt, task, tools, books, log, place, sandbox)
-            ending = await _timed_act(agent, session, rollout.budget.get("wall_s"))
+        async with attempt.place.make_sandbox(attempt.task.sandbox) as sandbox:
+            session = await _prepare(attempt, sandbox)
+            ending = await _timed_act(attempt.agent, session, attempt.rollout.budget.get("wall_s"))
             ending = replace(await _collect(session, ending), isolation=sandbox.isolation)
     except SandboxError as error:
-        return _failed(log, Status.SANDBOX_ERROR, "sandbox", error)
-    return await _verify(rollout, ending, books.judge, log, place)
+        return _failed(attempt.log, Status.SANDBOX_ERROR, "sandbox", error)
+    return await _verify(attempt, ending)
 
 
-async def _prepare(
-    rollout: Rollout,
-    attempt: int,
-    task: Task,
-    tools: Mapping[str, AnyTool],
-    books: Books,
-    log: AttemptLog,
-    place: Workplace,
-    sandbox: Sandbox,
-) -> RolloutSession:
+async def _prepare(attempt: Attempt, sandbox: Sandbox) -> RolloutSession:
     """A sandbox with the task's files, and a session around it."""
+    rollout, tools, books, log = attempt.rollout, attempt.tools, attempt.books, attempt.log
     offered = [{"name": t.name, "description": t.description, "parameters": parameters(t)} for t in tools.values()]
     log.write(
         Started(
             rollout=rollout.model_dump(mode="json"),
-            attempt=attempt,
+            attempt=attempt.number,
             versions=_versions(),
             isolation=sandbox.isolation,
             sandbox=sandbox.record,
             account=rollout.id,
             limits=books.agent.limits,
-            meters=tuple(meter for tool in tools.values() for meter in tool.meters),
+            meters=of_tools(tools.values()),
             tools=log.blob(json.dumps(offered).encode()),
         )
     )
-    for path, body in task.files.items():
+    for path, body in attempt.task.files.items():
         await sandbox.write(path, body)
 
     async def judge(submission: Submission) -> Verdict:
-        return await _judge(rollout, submission, Split.SEARCH, place)
+        return await _judge(attempt, submission, Split.SEARCH)
 
     return RolloutSession(
-        task=task,
+        task=attempt.task,
         tools=tools,
         account=books.agent,
         judge_account=books.judge,
@@ -144,7 +140,7 @@ async def _prepare(
         sandbox=sandbox,
         recorder=log,
         judge=judge,
-        model=place.models[rollout.model] if rollout.model else None,
+        model=attempt.place.models[rollout.model] if rollout.model else None,
         costs=_costs(rollout),
         tool_usd=tool_usd,
         seed=rollout.seed,
@@ -210,20 +206,20 @@ async def _collect(session: RolloutSession, ending: Ending) -> Ending:
     return replace(ending, submission=await session.collect())
 
 
-async def _verify(rollout: Rollout, ending: Ending, account: Account, log: AttemptLog, place: Workplace) -> Ending:
+async def _verify(attempt: Attempt, ending: Ending) -> Ending:
     """The score of record, in fresh sandboxes, after the agent's own is gone."""
     submission = ending.submission
     if submission is None:
         return ending
     try:
-        verdict = await _judge(rollout, submission, Split.FINAL, place)
+        verdict = await _judge(attempt, submission, Split.FINAL)
     except VerifierError as error:
-        return replace(_failed(log, Status.VERIFIER_ERROR, "verify", error), isolation=ending.isolation)
+        return replace(_failed(attempt.log, Status.VERIFIER_ERROR, "verify", error), isolation=ending.isolation)
     cost = judging_cost(verdict)
-    account.charge(cost)
-    log.write(
+    attempt.books.judge.charge(cost)
+    attempt.log.write(
         Judged(
-            submission={path: log.blob(body) for path, body in submission.files.items()},
+            submission={path: attempt.log.blob(body) for path, body in submission.files.items()},
             sha256=submission.sha256,
             chosen=ending.chosen,
             verdict=verdict_record(verdict),
@@ -233,37 +229,30 @@ async def _verify(rollout: Rollout, ending: Ending, account: Account, log: Attem
     return replace(ending, verdict=verdict)
 
 
-async def _judge(rollout: Rollout, submission: Submission, split: Split, place: Workplace) -> Verdict:
+async def _judge(attempt: Attempt, submission: Submission, split: Split) -> Verdict:
+    rollout, place = attempt.rollout, attempt.place
     secret = place.store.judge_seed(rollout)
     return await verify(rollout.task, rollout.seed, submission, split=split, judge_seed=secret, sandbox=place.sandbox)
 
 
-def _commit(
-    rollout: Rollout,
-    attempt: int,
-    task: Task,
-    books: Books,
-    ending: Ending,
-    log: AttemptLog,
-    place: Workplace,
-) -> Outcome:
+def _commit(attempt: Attempt, ending: Ending) -> Outcome:
     """Seals the log, then lets the outcome stand."""
-    spent, judge = books.agent.spent, books.judge.spent
-    log.write(Ended(status=ending.status, spent=spent, judge=judge))
-    log.close()
+    spent, judge = attempt.books.agent.spent, attempt.books.judge.spent
+    attempt.log.write(Ended(status=ending.status, spent=spent, judge=judge))
+    attempt.log.close()
     outcome = Outcome(
-        rollout=rollout,
-        attempt=attempt,
+        rollout=attempt.rollout,
+        attempt=attempt.number,
         status=ending.status,
-        direction=task.direction,
-        unit=task.unit,
+        direction=attempt.task.direction,
+        unit=attempt.task.unit,
         spent=from_units(spent),
         judge=from_units(judge),
         error=ending.error,
         isolation=ending.isolation,
         **(outcome_fields(ending.verdict) if ending.verdict else {}),
     )
-    place.store.commit(outcome)
+    attempt.place.store.commit(outcome)
     return outcome
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from outlay.agents.costs.series import Terms, series, totals
+from outlay.agents.costs.series import Terms, own_units, series, totals
 from outlay.agents.costs.turns import Turn, booked, turns
 from outlay.agents.meters import SCALE, from_units
 from outlay.runs.stats.settings import Trajectory, by_setting, solved
@@ -83,7 +83,7 @@ def _cost(outcome: Outcome, found: Sequence[Turn], terms: Terms) -> RolloutCost:
         models=sorted({turn.model for turn in found if turn.model is not None}),
         booked={meter: spent[meter] for meter in METERS if meter in spent},
         priced={meter: sum(amounts.values()) / SCALE[meter] for meter, amounts in parts.items()},
-        parts={m: {part: amount / SCALE[m] for part, amount in amounts.items()} for m, amounts in parts.items()},
+        parts=own_units(parts),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
+from outlay.runs.stats.settings import setting
 from outlay.runs.types import Outcome
 
 
@@ -39,8 +40,7 @@ def scoreboard(outcomes: Iterable[Outcome]) -> list[Row]:
     """Sorted by task, best normalised score first."""
     groups: dict[tuple[str, str, str, str], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        r = outcome.rollout
-        groups[r.task, r.agent, r.model or "", str(sorted(r.budget.items()))].append(outcome)
+        groups[setting(outcome.rollout)].append(outcome)
     rows = [_row(group) for group in groups.values()]
     return sorted(rows, key=lambda row: (row.task, -(row.normalised or 0.0), row.agent))
 

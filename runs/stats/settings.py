@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from outlay.agents.events import Event
-from outlay.runs.types import Outcome
+from outlay.runs.types import Outcome, Rollout
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,16 @@ class Trajectory:
     events: Sequence[Event]
 
 
+def setting(rollout: Rollout) -> tuple[str, str, str, str]:
+    """What rollouts that are compared as one have in common; sorts by task, agent and model."""
+    return rollout.task, rollout.agent, rollout.model or "", str(sorted(rollout.budget.items()))
+
+
 def by_setting(trajectories: Iterable[Trajectory]) -> list[Sequence[Trajectory]]:
     """Sorted by task, agent and model."""
     groups: dict[tuple[str, str, str, str], list[Trajectory]] = defaultdict(list)
     for trajectory in trajectories:
-        r = trajectory.outcome.rollout
-        groups[r.task, r.agent, r.model or "", str(sorted(r.budget.items()))].append(trajectory)
+        groups[setting(trajectory.outcome.rollout)].append(trajectory)
     return [groups[key] for key in sorted(groups)]
 
 

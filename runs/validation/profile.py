@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from outlay.agents.costs.errors import CannotFit
 from outlay.agents.costs.pte import HardwareProfile, ModelProfile
+from outlay.agents.errors import CannotFit
 from outlay.agents.models.gguf_header import GgufShape
 from outlay.runs.validation.types import Step
 

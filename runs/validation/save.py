@@ -1,9 +1,7 @@
 """Keeping a fitted machine: a `[hardware]` row in the user's own costs file."""
 
 import json
-import os
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 
 from outlay.agents.costs.pte import HardwareProfile
@@ -19,14 +17,6 @@ class NotSaved(OutlayError):
 
     def __str__(self) -> str:
         return f"hardware {self.name!r} cannot be saved: {self.path} {self.reason}"
-
-
-def costs_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """`OUTLAY_COSTS`, else `outlay/costs.toml` in the user's folder of configuration."""
-    if named := environment.get("OUTLAY_COSTS"):
-        return Path(named)
-    config = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(config) / "outlay" / "costs.toml"
 
 
 def check_free(name: str, path: Path) -> None:

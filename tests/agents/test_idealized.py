@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlay.agents.costs.errors import CannotFit
 from outlay.agents.costs.idealized import (
     USD_PER_GPU_HOUR,
     IdealizedRuntime,
@@ -15,6 +14,7 @@ from outlay.agents.costs.idealized import (
     prompt_seconds,
     worst_s,
 )
+from outlay.agents.errors import CannotFit
 
 # On A100: f(p) in seconds by prompt tokens, g in seconds per token.
 DAVINCI = IdealizedRuntime({128: 0.094, 512: 0.178}, 0.081)

@@ -76,6 +76,16 @@ def test_units_of_a_tool_with_a_price_are_paid_from_the_budget_on_usd(searching:
     assert (rollout["status"], rollout["spent"]["usd"]) == ("budget_exhausted", 0.006)
 
 
+def test_what_a_tool_itself_draws_of_usd_is_paid_beside_its_price(searching: Path, outlay: Outlay) -> None:
+    drawing = SEARCH.replace('{"queries": len(args.queries)}', '{"queries": len(args.queries), "usd": 1_000_000}')
+    (searching / "search.py").write_text(drawing)
+    (searching / "costs.toml").write_text('[[tool_prices]]\ntool = "search"\nusd = 0.001\n')
+    model = script(searching, calling("search", {"queries": ["a", "b"]}), calling("submit"))
+    assert outlay(*RUN, "-m", model, "-b", "usd=1", OUTLAY_COSTS="costs.toml").returncode == 0
+    (rollout,) = json.loads(outlay("ls", "e", "--rollouts", "--json").stdout)
+    assert rollout["spent"]["usd"] == 0.003
+
+
 def test_a_budget_on_a_meter_of_no_tool_of_the_task_is_refused(world: Path, outlay: Outlay) -> None:
     model = script(world, calling("submit"))
     refused = outlay(*RUN, "-m", model, "-b", "queries=10")

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outlay.agents.costs.errors import CannotFit
 from outlay.agents.costs.pte import HardwareProfile, ModelProfile, gamma
+from outlay.agents.costs.tables import user_file
+from outlay.agents.errors import CannotFit
 from outlay.agents.models.gguf_header import GgufShape
 from outlay.runs.validation.design import full, quick
 from outlay.runs.validation.explain import correlations
 from outlay.runs.validation.measure import fastest
 from outlay.runs.validation.profile import Profile, fit_profile, hardware, shares
 from outlay.runs.validation.report import report
-from outlay.runs.validation.save import NotSaved, check_free, costs_file, save_hardware
+from outlay.runs.validation.save import NotSaved, check_free, save_hardware
 from outlay.runs.validation.types import Conversation, Step
 
 SHAPE = GgufShape("tiny", 1_000_000, 2_000_000, 4, 64, 4, 2, 16, 1000)
@@ -161,6 +162,9 @@ def test_a_name_that_is_taken_and_a_file_that_is_broken_are_refused_and_kept(tmp
     assert path.read_text() == "hardware = { a = {} }\n"
 
 
-def test_the_costs_file_is_where_the_user_says() -> None:
-    assert costs_file({"OUTLAY_COSTS": "/a.toml", "XDG_CONFIG_HOME": "/b"}) == Path("/a.toml")
-    assert costs_file({"XDG_CONFIG_HOME": "/b"}) == Path("/b/outlay/costs.toml")
+def test_the_costs_file_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/b")
+    monkeypatch.setenv("OUTLAY_COSTS", "/a.toml")
+    assert user_file() == Path("/a.toml")
+    monkeypatch.delenv("OUTLAY_COSTS")
+    assert user_file() == Path("/b/outlay/costs.toml")
